@@ -1,0 +1,119 @@
+"""Documents: text with an identity, read from a file, from standard input or from a string."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from index.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+TITLE_LENGTH = 60
+
+# Byte order marks, longest first: the mark of UTF-32-LE begins with that of UTF-16-LE.
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text and where it comes from.
+
+    Attributes:
+        id: hexadecimal digest of the text, so that equal texts are one document.
+        title: what a person calls it: the file's name, or the first words of the text.
+        source: the path it was read from, "-" for standard input, "" for a text in memory.
+        text: the whole text. Line ends are kept as they are; all offsets count its characters.
+        page_starts: the offset at which each page starts, in order; empty when there are no pages.
+    """
+
+    id: str
+    title: str
+    source: str
+    text: str
+    page_starts: tuple[int, ...] = ()
+
+    @classmethod
+    def from_text(cls, text: str, title: str = "", source: str = "") -> Document:
+        """Make a document of a text.
+
+        Lone surrogates, which are no characters and which no tokenizer accepts, become U+FFFD; nothing
+        else changes, so offsets into `text` hold.
+
+        Raises:
+            InputError: the text is empty or blank.
+        """
+        if not text.strip():
+            raise InputError(f"{source or 'The text'} is empty: give a text with at least one word.")
+        text = text.translate(_SURROGATES) if not text.isascii() else text
+        identity = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(identity, title or _first_words(text), source, text)
+
+
+def read_file(path: Path | str) -> Document:
+    """Read a text file (UTF-8, or UTF-16/32 with a byte order mark).
+
+    Bytes that are not valid in the encoding become U+FFFD, with a logged warning.
+
+    Raises:
+        InputError: the file is missing, a folder, unreadable, not text, or blank.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path.") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder: name a text file.") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read ({reason}): check the path and its permissions.") from None
+    return Document.from_text(_decode(data, str(path)), title=path.name, source=str(path))
+
+
+def read_stream(stream: BinaryIO | None = None) -> Document:
+    """Read a document from a binary stream, standard input by default.
+
+    Raises:
+        InputError: what was read is not text, or blank.
+    """
+    data = (stream or sys.stdin.buffer).read()
+    text = _decode(data, "Standard input")
+    if not text.strip():
+        raise InputError("Standard input is empty: pipe a text into it.")
+    return Document.from_text(text, source="-")
+
+
+def _decode(data: bytes, name: str) -> str:
+    mark, encoding = next(((m, e) for m, e in _BYTE_ORDER_MARKS if data.startswith(m)), (b"", "utf-8"))
+    body = data[len(mark) :]
+    if encoding == "utf-8" and b"\x00" in body:
+        raise InputError(f"{name} is not a text file: save it as plain text first.")
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        text = body.decode(encoding, errors="replace")
+        bad = text.count("\ufffd")
+        if bad > len(text) / 10:
+            raise InputError(f"{name} is not a text file: save it as plain text first.") from None
+        logger.warning(
+            "%s is not valid %s (first at byte %d): unreadable characters are shown as \ufffd.",
+            name, encoding.upper(), error.start + len(mark),
+        )  # fmt: skip
+        return text
+
+
+def _first_words(text: str) -> str:
+    line = " ".join(text.strip()[: 4 * TITLE_LENGTH].splitlines()[0].split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"

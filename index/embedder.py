@@ -1,0 +1,61 @@
+"""Embedders: texts to unit vectors whose inner product says how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from index.errors import InputError
+from index.onnx_model import MODEL_FILE, OnnxModel
+
+BUNDLED = Path(__file__).parent / "model"
+MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained for; a passage has about 140
+
+
+class Embedder(Protocol):
+    """Anything that turns texts into vectors."""
+
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of the texts, float32, [texts, dimension], in their order."""
+
+
+class OnnxEmbedder:
+    """A sentence encoder exported by `index.export_embedder`; pooling and normalising are in its graph."""
+
+    def __init__(self, folder: Path = BUNDLED) -> None:
+        self._model = OnnxModel(folder)
+        self._model.tokenizer.enable_truncation(MAX_TOKENS)
+        self.dimension = self.encode(["dimension"]).shape[1]
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of the texts, float32, [texts, dimension], in their order."""
+        unique = list(dict.fromkeys(texts))  # boilerplate recurs within and across documents
+        encodings = self._model.tokenizer.encode_batch_fast(unique)
+        vectors = np.stack([outputs[0] for outputs in self._model.run(encodings)])
+        rows = {text: row for row, text in enumerate(unique)}
+        return np.asarray(vectors[[rows[text] for text in texts]], np.float32)
+
+
+def load_embedder(name: str | None = None) -> Embedder:
+    """The bundled embedder, or any other Sentence Transformers model.
+
+    Args:
+        name: a folder or a hub id; None for the bundled one.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if name is None:
+        return OnnxEmbedder()
+    if (Path(name) / MODEL_FILE).is_file():
+        return OnnxEmbedder(Path(name))
+    if not Path(name).is_dir() and name.startswith((".", "/", "~")):
+        raise InputError(f"{name} is not a folder: name a Sentence Transformers model's folder or hub id.")
+    from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415  # imports torch
+
+    return SentenceTransformerEmbedder(name)

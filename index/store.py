@@ -1,0 +1,77 @@
+"""The index: documents with their passages, findable by meaning (FAISS) and by words (BM25)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import faiss
+import numpy as np
+
+from index.documents import Document
+from index.embedder import Embedder
+from index.lexical import LexicalIndex
+from index.passages import Passage, split_passages
+
+Hits = tuple[np.ndarray, np.ndarray]  # passage numbers (int64, [n]) and scores (float32, [n]), best first
+
+
+class MemoryIndex:
+    """An index in memory. Passages are known by numbers that are never used twice.
+
+    Vectors are searched exactly, by inner product.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._documents: dict[str, Document] = {}
+        self._passages: dict[int, Passage] = {}
+        self._next = 0
+        self._vectors = faiss.IndexIDMap2(faiss.IndexFlatIP(embedder.dimension))
+        self._words = LexicalIndex()
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """The documents by their id, in the order they came."""
+        return MappingProxyType(self._documents)
+
+    @property
+    def passages(self) -> Mapping[int, Passage]:
+        """The passages by their number, in the order of their documents."""
+        return MappingProxyType(self._passages)
+
+    def add(self, documents: Iterable[Document]) -> None:
+        """Split, embed and add documents; one that is here already is passed over."""
+        new = {document.id: document for document in documents if document.id not in self._documents}
+        passages = [passage for document in new.values() for passage in split_passages(document)]
+        if not passages:
+            return
+        numbers = range(self._next, self._next + len(passages))
+        texts = [passage.text for passage in passages]
+        vectors = self._embedder.encode(texts)
+        self._vectors.add_with_ids(vectors, np.array(numbers, np.int64))
+        self._words.add(numbers, texts)
+        self._passages.update(zip(numbers, passages, strict=True))
+        self._documents.update(new)
+        self._next = numbers.stop
+
+    def remove(self, document_ids: Iterable[str]) -> None:
+        """Remove documents by their ids; unknown ones are passed over."""
+        gone = {identity for identity in document_ids if identity in self._documents}
+        numbers = [number for number, passage in self._passages.items() if passage.document_id in gone]
+        self._vectors.remove_ids(faiss.IDSelectorBatch(np.array(numbers, np.int64)))
+        self._words.remove(numbers)
+        for number in numbers:
+            del self._passages[number]
+        for identity in gone:
+            del self._documents[identity]
+
+    def search_vectors(self, question: str, count: int) -> Hits:
+        """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
+        count = min(count, len(self._passages))
+        scores, numbers = self._vectors.search(self._embedder.encode([question]), count)
+        return numbers[0], scores[0]
+
+    def search_words(self, question: str, count: int) -> Hits:
+        """The `count` best passages by BM25; fewer when fewer share a word with the question."""
+        return self._words.search(question, count)
