@@ -1,0 +1,95 @@
+"""The `article-qa` command. Errors are one sentence and exit status 2.
+
+Only the argument parser stands here, so that `--help` answers at once; what a command does is imported when
+it runs. The table of commands names the chat by a string: nothing in `qa` imports `ui`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from index.errors import InputError
+
+COMMANDS = {"ask": "qa.ask", "chat": "ui.chat", "train": "qa.train_command"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="article-qa: %(message)s", stream=sys.stderr)
+    try:
+        import_module(COMMANDS[options.command]).run(options)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"article-qa: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("article-qa: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: `article-qa ask ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of all commands."""
+    result = argparse.ArgumentParser(
+        prog="article-qa", description="Ask your documents: the exact words that answer, or a plain no."
+    )
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_ask(commands.add_parser("ask", help="answer one question in the terminal"))
+    _add_chat(commands.add_parser("chat", help="open the web chat"))
+    _add_train(commands.add_parser("train", help="train, calibrate and export a reader"))
+    return result
+
+
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("question", help="at most 2,000 characters")
+    _add_sources(command)
+    command.add_argument("--json", action="store_true", help="print the whole Answer as JSON")
+
+
+def _add_chat(command: argparse.ArgumentParser) -> None:
+    _add_sources(command)
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    command.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
+    command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+
+
+def _add_sources(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--file", action="append", metavar="F", help="text file to ask, repeatable; - reads standard input "
+        "(default: the bundled article)",
+    )  # fmt: skip
+    command.add_argument("--reader", metavar="M", help="another reader: a model's folder or hub id")
+    command.add_argument("--embedder", metavar="M", help="another embedder: a model's folder or hub id")
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", metavar="FOLDER", help="the run's folder; an interrupted run in it goes on")
+    command.add_argument(
+        "--data", action="append", required=True, metavar="FILE[=TIMES]",
+        help="gold set, repeatable; TIMES is how often an epoch passes over it (default: 1; 0.5: a half of it)",
+    )  # fmt: skip
+    command.add_argument("--base", required=True, metavar="M", help="model to start from: a folder or hub id")
+    command.add_argument("--epochs", type=int, default=1)
+    command.add_argument("--batch-size", type=int, default=32)
+    command.add_argument("--learning-rate", type=float, default=1.5e-4)
+    command.add_argument("--seed", type=int, default=1)
+
+
+def _port(value: str) -> int:
+    port = int(value)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The engine: an index and a reader behind one object."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from index import Document, InputError, read_file
+from index.embedder import Embedder, load_embedder
+from index.passages import page_of
+from index.retriever import Retrieved, retrieve
+from index.sentences import sentence_around
+from index.store import MemoryIndex
+from qa.answers import Answer, Quote
+from qa.confidence import UNCALIBRATED, Calibration, span_features
+from qa.reader import BUNDLED, OnnxReader, Reader, load_reader
+from qa.spans import Span, merge, without_overlaps
+from seeds import ARTICLE
+
+MAX_QUESTION = 2000  # characters
+PASSAGES_READ = 5
+ALTERNATIVES = 3
+
+
+class ArticleQA:
+    """Answers questions from documents.
+
+    Args:
+        index: the documents.
+        reader: finds the spans; None for the bundled one.
+        calibration: of that reader; None for the bundled one's.
+    """
+
+    def __init__(self, index: MemoryIndex, reader: Reader, calibration: Calibration = UNCALIBRATED) -> None:
+        self.index = index
+        self._reader = reader
+        self._calibration = calibration
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Document], reader: str | None = None, embedder: str | None = None
+    ) -> ArticleQA:
+        """Over documents, in memory.
+
+        Args:
+            documents: at least one.
+            reader: folder or hub id of a model; None for the bundled one.
+            embedder: the same.
+
+        Raises:
+            InputError: there is no document, or no such model.
+        """
+        documents = list(documents)
+        if not documents:
+            raise InputError("There is no document: give at least one.")
+        index = MemoryIndex(_embedder(embedder))
+        index.add(documents)
+        return cls(index, *_reader(reader))
+
+    @classmethod
+    def from_text(cls, text: str, title: str = "") -> ArticleQA:
+        """Over one text, in memory."""
+        return cls.from_documents([Document.from_text(_text_not_file(text), title)])
+
+    @classmethod
+    def from_files(cls, paths: Iterable[Path | str]) -> ArticleQA:
+        """Over files, in memory.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return cls.from_documents([read_file(path) for path in paths])
+
+    def answer(self, question: str) -> Answer:
+        """Answer a question, or say that the documents do not.
+
+        Raises:
+            InputError: the question is blank or longer than 2,000 characters.
+        """
+        began = time.perf_counter()
+        question = check_question(question)
+        retrieved = retrieve(self.index, question, PASSAGES_READ)
+        spans = self.spans(question, retrieved)
+        right, absent = (
+            self._calibration.probabilities(span_features(spans, retrieved)) if spans else (0.0, 1.0)
+        )
+        answered = right > absent
+        best = spans[0] if answered else None
+        chosen = without_overlaps(spans, ALTERNATIVES + answered)
+        return Answer(
+            question=question,
+            answered=answered,
+            confidence=max(right, absent),
+            **self._shown(best),
+            alternatives=tuple(self._quote(span) for span in chosen[answered:]),
+            passages=tuple(self._passage_quote(hit) for hit in retrieved),
+            seconds=time.perf_counter() - began,
+        )
+
+    def answer_batch(self, questions: Iterable[str]) -> list[Answer]:
+        """Answer questions, in order: each as `answer` does."""
+        return [self.answer(question) for question in questions]
+
+    def spans(self, question: str, retrieved: Sequence[Retrieved]) -> list[Span]:
+        """All candidate spans of the passages by their documents' characters, merged, best first."""
+        readings = self._reader.read(question, [hit.passage.text for hit in retrieved])
+        return merge(
+            span.in_document(hit.passage, rank)
+            for rank, (hit, spans) in enumerate(zip(retrieved, readings, strict=True))
+            for span in spans
+        )
+
+    def _shown(self, span: Span | None) -> dict[str, Any]:
+        if span is None:
+            return {"text": "", "document": "", "title": "", "start": 0, "end": 0, "page": None,
+                    "sentence": "", "sentence_start": 0}  # fmt: skip
+        document = self.index.documents[span.document_id]
+        start, end = sentence_around(document.text, span.start, span.end)
+        return {
+            "text": document.text[span.start : span.end],
+            "document": document.id,
+            "title": document.title,
+            "start": span.start,
+            "end": span.end,
+            "page": page_of(document, span.start),
+            "sentence": document.text[start:end],
+            "sentence_start": start,
+        }
+
+    def _quote(self, span: Span) -> Quote:
+        document = self.index.documents[span.document_id]
+        text, page = document.text[span.start : span.end], page_of(document, span.start)
+        return Quote(text, document.id, document.title, span.start, span.end, page, span.score)
+
+    def _passage_quote(self, hit: Retrieved) -> Quote:
+        passage = hit.passage
+        title = self.index.documents[passage.document_id].title
+        return Quote(
+            passage.text, passage.document_id, title, passage.start, passage.end, passage.page, hit.score
+        )
+
+
+def answer(question: str, source: str | Path | None = None) -> Answer:
+    """Answer one question.
+
+    Args:
+        question: at most 2,000 characters.
+        source: a text (str), a file (Path), or None for the bundled article.
+
+    Raises:
+        InputError: the question or the source cannot be used; or a str names an existing file: wrap it in
+        Path().
+    """
+    check_question(question)
+    if source is None:
+        return _over_article().answer(question)
+    if isinstance(source, Path):
+        return ArticleQA.from_files([source]).answer(question)
+    return ArticleQA.from_text(source).answer(question)
+
+
+@functools.cache
+def _over_article() -> ArticleQA:
+    return ArticleQA.from_files([ARTICLE])
+
+
+@functools.cache
+def _embedder(name: str | None) -> Embedder:
+    return load_embedder(name)
+
+
+@functools.cache
+def _reader(name: str | None) -> tuple[Reader, Calibration]:
+    """A reader with the calibration beside its weights; other people's readers have none."""
+    reader = load_reader(name)
+    folder = BUNDLED if name is None else Path(name)
+    return reader, Calibration.load(folder) if isinstance(reader, OnnxReader) else UNCALIBRATED
+
+
+def check_question(question: str) -> str:
+    """The question less surrounding white space.
+
+    Raises:
+        InputError: it is blank or longer than 2,000 characters.
+    """
+    question = question.strip()
+    if not question:
+        raise InputError("The question is empty: ask something.")
+    if len(question) > MAX_QUESTION:
+        raise InputError(f"The question has {len(question):,} characters: use at most {MAX_QUESTION:,}.")
+    return question.encode(errors="replace").decode()  # lone surrogates, which no tokenizer accepts
+
+
+def _text_not_file(text: str) -> str:
+    if len(text) < 1000 and "\n" not in text and "\x00" not in text:
+        try:
+            is_file = Path(text).is_file()
+        except OSError:
+            is_file = False  # too long for a name
+        if is_file:
+            raise InputError(f"{text!r} names a file: wrap it in pathlib.Path(...) to read it.")
+    return text

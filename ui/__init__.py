@@ -1,0 +1,1 @@
+"""The web chat, on Gradio: shows what `qa` answers and computes nothing."""
