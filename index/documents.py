@@ -58,7 +58,7 @@ class Document:
             raise InputError(f"{source or 'The text'} is empty: give a text with at least one word.")
         text = text.translate(_SURROGATES) if not text.isascii() else text
         identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return cls(identity, title or _first_words(text), source, text)
+        return cls(identity, title.translate(_SURROGATES) or _first_words(text), source, text)
 
 
 def read_file(path: Path | str) -> Document:
@@ -98,20 +98,20 @@ def read_stream(stream: BinaryIO | None = None) -> Document:
 def _decode(data: bytes, name: str) -> str:
     mark, encoding = next(((m, e) for m, e in _BYTE_ORDER_MARKS if data.startswith(m)), (b"", "utf-8"))
     body = data[len(mark) :]
-    if encoding == "utf-8" and b"\x00" in body:
-        raise InputError(f"{name} is not a text file: save it as plain text first.")
+    bad, at = 0, 0
     try:
-        return body.decode(encoding)
+        text = body.decode(encoding)
     except UnicodeDecodeError as error:
         text = body.decode(encoding, errors="replace")
-        bad = text.count("\ufffd")
-        if bad > len(text) / 10:
-            raise InputError(f"{name} is not a text file: save it as plain text first.") from None
+        bad, at = text.count("\ufffd"), error.start + len(mark)
+    if body.startswith(b"%PDF-") or "\x00" in text or bad > len(text) / 10:  # a small PDF is all ASCII
+        raise InputError(f"{name} is not a text file: save it as UTF-8 text first.")
+    if bad:
         logger.warning(
             "%s is not valid %s (first at byte %d): unreadable characters are shown as \ufffd.",
-            name, encoding.upper(), error.start + len(mark),
+            name, encoding.upper(), at,
         )  # fmt: skip
-        return text
+    return text
 
 
 def _first_words(text: str) -> str:

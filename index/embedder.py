@@ -12,6 +12,8 @@ from index.errors import InputError
 from index.onnx_model import MODEL_FILE, OnnxModel
 
 BUNDLED = Path(__file__).parent / "model"
+OUTPUT = "embedding"  # the one output of an exported embedder's graph
+SENTENCE_TRANSFORMERS_FILE = "modules.json"  # which every Sentence Transformers folder has
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained for; a passage has about 140
 
 
@@ -30,15 +32,19 @@ class OnnxEmbedder:
     def __init__(self, folder: Path = BUNDLED) -> None:
         self._model = OnnxModel(folder)
         self._model.tokenizer.enable_truncation(MAX_TOKENS)
-        self.dimension = self.encode(["dimension"]).shape[1]
+        if self._model.outputs != [OUTPUT]:
+            raise InputError(f"{folder} holds no embedder: name the folder of one.")
+        self.dimension = len(self._encode(["dimension"])[0])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors of the texts, float32, [texts, dimension], in their order."""
         unique = list(dict.fromkeys(texts))  # boilerplate recurs within and across documents
-        encodings = self._model.tokenizer.encode_batch_fast(unique)
-        vectors = np.stack([outputs[0] for outputs in self._model.run(encodings)])
-        rows = {text: row for row, text in enumerate(unique)}
-        return np.asarray(vectors[[rows[text] for text in texts]], np.float32)
+        vectors = dict(zip(unique, self._encode(unique), strict=True))
+        return np.array([vectors[text] for text in texts], np.float32).reshape(len(texts), self.dimension)
+
+    def _encode(self, texts: list[str]) -> list[np.ndarray]:
+        encodings = self._model.tokenizer.encode_batch_fast(texts)
+        return [vector for (vector,) in self._model.run(encodings)]
 
 
 def load_embedder(name: str | None = None) -> Embedder:
@@ -52,9 +58,10 @@ def load_embedder(name: str | None = None) -> Embedder:
     """
     if name is None:
         return OnnxEmbedder()
-    if (Path(name) / MODEL_FILE).is_file():
-        return OnnxEmbedder(Path(name))
-    if not Path(name).is_dir() and name.startswith((".", "/", "~")):
+    folder = Path(name)
+    if (folder / MODEL_FILE).is_file() and not (folder / SENTENCE_TRANSFORMERS_FILE).is_file():
+        return OnnxEmbedder(folder)
+    if not folder.is_dir() and name.startswith((".", "/", "~")):
         raise InputError(f"{name} is not a folder: name a Sentence Transformers model's folder or hub id.")
     from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415  # imports torch
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from index.embedder import BUNDLED
+from index.embedder import BUNDLED, OUTPUT
 from index.errors import InputError
 from index.export_onnx import export_int8
 from index.onnx_model import MODEL_FILE, TOKENIZER_FILE
@@ -63,7 +63,7 @@ def export_embedder(target: Path) -> None:
     """Write model and tokenizer into a folder."""
     source = original_weights()
     target.mkdir(parents=True, exist_ok=True)
-    export_int8(SentenceEncoder(source), {"embedding": ("batch",)}, target / MODEL_FILE)
+    export_int8(SentenceEncoder(source), {OUTPUT: ("batch",)}, target / MODEL_FILE)
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()

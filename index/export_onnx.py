@@ -19,7 +19,8 @@ from onnxruntime.transformers.optimizer import optimize_model
 from torch import nn
 from transformers import PretrainedConfig
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+from index.onnx_model import INPUTS
+
 OPSET = 17
 Outputs = Mapping[str, tuple[str, ...]]  # name -> its axes: "batch", "tokens"; fixed ones behind them
 LAYERS_FUSED = {"EmbedLayerNormalization": 1, "Attention": 1, "BiasGelu": 1, "SkipLayerNormalization": 2}

@@ -56,8 +56,8 @@ class LexicalIndex:
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove texts by their numbers; unknown numbers are passed over."""
         writer = self._index.writer(_MEMORY, 1)
-        for number in numbers:
-            writer.delete_documents_by_term("number", number)
+        # Not delete_documents_by_term: it takes numbers as signed, and so never finds these (tantivy 0.27).
+        writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "number", list(numbers)))
         self._commit(writer)
 
     def search(self, question: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,8 @@ class LexicalIndex:
             ]
         )
         searcher = self._index.searcher()
-        hits = searcher.search(query, count, count=False).hits if terms else []
+        count = min(count, searcher.num_docs)  # tantivy sets room for `count` aside, and panics at 0
+        hits = searcher.search(query, count, count=False).hits if terms and count else []
         numbers = searcher.fast_field_values("number", [address for _, address in hits]) if hits else []
         return np.array(numbers, np.int64), np.array([score for score, _ in hits], np.float32)
 

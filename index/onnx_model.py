@@ -10,11 +10,12 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from index.errors import InputError
+from index.errors import InputError, reason
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 BATCH_SIZE = 16
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class Tokens(Protocol):
@@ -44,9 +45,13 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
             )
+            if {given.name for given in self._session.get_inputs()} != set(INPUTS):
+                raise ValueError(f"its inputs are not {', '.join(INPUTS)}")
         except Exception as error:  # tokenizers raises bare Exceptions, onnxruntime its own kinds
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{folder} holds no usable model ({reason}): name another folder.") from None
+            raise InputError(
+                f"{folder} holds no usable model ({reason(error)}): name another folder."
+            ) from None
+        self.outputs = [output.name for output in self._session.get_outputs()]
         # A tokenizer.json may carry settings of its training (all-MiniLM-L6-v2: cut at 128 tokens).
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -60,7 +65,7 @@ class OnnxModel:
         results: list[tuple[np.ndarray, ...]] = [()] * len(encodings)
         for rows in length_sorted_batches([len(encoding.ids) for encoding in encodings]):
             ids, types, mask = padded([encodings[row] for row in rows])
-            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+            feed = dict(zip(INPUTS, (ids, mask, types), strict=True))
             outputs = self._session.run(None, feed)
             for place, row in enumerate(rows):
                 results[row] = tuple(output[place] for output in outputs)

@@ -18,8 +18,10 @@ from index.sentences import split_sentences
 PASSAGE_LENGTH = 600  # characters: about 100 English words, 140 word pieces
 OVERLAP = 200  # characters of whole sentences that a passage repeats from the one before
 
-_CLAUSE_END = re.compile(r"[,;:\u2013\u2014\u3001\uff0c](?=\s|$)|[\u3001\uff0c]")
-_JOINERS = "\u200d\ufe0e\ufe0f"
+_CLAUSE_END = re.compile(r"[,;:\u2013\u2014](?=\s)|[\u3001\uff0c]")
+# What belongs to the emoji before it: a joiner, a skin tone, the tags of a flag. Or two letters are a flag.
+_JOINED = "\u200d" + "".join(map(chr, [*range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)]))
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ def split_passages(document: Document) -> list[Passage]:
     return passages
 
 
+def whole_text(document: Document) -> list[Passage]:
+    """The whole document as its one passage, for a text that is short or was chosen already."""
+    return [Passage(document.id, 0, len(document.text), document.text, page_of(document, 0))]
+
+
 def page_of(document: Document, offset: int) -> int | None:
     """The page, from 1, that holds the character at `offset`, or None for a document without pages."""
     return bisect_right(document.page_starts, offset) or None
@@ -63,7 +70,10 @@ def is_inside_character(text: str, position: int) -> bool:
     if not 0 < position < len(text):
         return False
     after = text[position]
-    return after in _JOINERS or text[position - 1] == "\u200d" or unicodedata.category(after).startswith("M")
+    if after in _FLAG_LETTERS:
+        before = text[max(0, position - PASSAGE_LENGTH) : position]
+        return (len(before) - len(before.rstrip(_FLAG_LETTERS))) % 2 == 1
+    return after in _JOINED or text[position - 1] == "\u200d" or unicodedata.category(after).startswith("M")
 
 
 def _next_first(sentences: list[tuple[int, int]], first: int, last: int) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from index.errors import InputError
+from index.errors import InputError, reason
+from index.hub import is_local
 
 
 class SentenceTransformerEmbedder:
@@ -20,10 +20,11 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, name: str) -> None:
         try:
-            self._model = SentenceTransformer(name, local_files_only=Path(name).is_dir())
+            self._model = SentenceTransformer(name, local_files_only=is_local(name))
         except Exception as error:  # the hub client, transformers and json each raise their own kinds
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise InputError(f"{name} cannot be loaded as an embedder ({reason}): name another.") from None
+            raise InputError(
+                f"{name} cannot be loaded as an embedder ({reason(error)}): name another."
+            ) from None
         dimension = self._model.get_embedding_dimension()
         if dimension is None:
             raise InputError(f"{name} gives no vectors: name a Sentence Transformers model.")
@@ -32,4 +33,4 @@ class SentenceTransformerEmbedder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors of the texts, float32, [texts, dimension], in their order."""
         vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)
+        return np.asarray(vectors, np.float32).reshape(len(texts), self.dimension)

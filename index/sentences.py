@@ -13,25 +13,27 @@ import re
 # A short line without closing punctuation is a heading or a list item, a long one is a wrapped line.
 WRAPPED_LINE = 50
 
+_STOP = r"[.!?\u2026\u061f\u06d4\u0964]"
+_MARK = r"[\u0300-\u036f\u200d\ufe00-\ufe0f]"
+# Possessive, and begun only where a run of stops begins: else dotted lines would take quadratic time.
 _BREAK = re.compile(
-    r"""(?P<stop>[.!?\u2026\u061f\u06d4\u0964]+["'\u201d\u2019\u00bb)\]]*)(?=\s|$)  # . ! ? and quotes
-      | (?P<wide>[\u3002\uff01\uff1f]+["'\u201d\u2019\u300d\u300f\uff09]*)         # these need no space
+    rf"""(?<!{_STOP})(?P<stop>{_STOP}++["'\u201d\u2019\u00bb)\]]*+(?:\[\d{{1,3}}\])*+)(?=\s|$)  # .") .[1]
+      | (?P<wide>[\u3002\uff01\uff1f]++["'\u201d\u2019\u300d\u300f\uff09]*+)(?!{_MARK})  # these need no space
       | (?P<line>\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])""",
     re.VERBOSE,
 )
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st mt ft gen col lt sgt capt maj cmdr adm gov sen rep pres rev hon sir jr sr "
-    "co corp inc ltd plc llc bros dept univ assn vs v etc al cf ca approx no nos vol vols fig figs eq pp p "
-    "ed eds art sec ch e.g i.e a.m p.m a.k.a u.s u.k u.n e.u d.c ph.d m.d b.a m.a "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun".split()
+    "mr mrs ms dr prof st mt ft gen col lt sgt capt maj cmdr adm gov sen rep pres rev hon "
+    "dept univ assn vs cf ca approx nos vol vols fig figs eq pp ed eds sec ch e.g i.e a.k.a "
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri".split()
 )
-# Abbreviations that often end a sentence too: a break follows when the next word looks like a new start.
-_MAY_END = frozenset(
-    "co corp inc ltd plc llc bros jr sr etc al a.m p.m u.s u.k u.n e.u d.c ph.d m.d b.a m.a".split()
-)
+# Abbreviations that often end a sentence too, or are words: a break follows when the next word looks like a
+# new start. The same goes for letters with full stops between them: U.S., a.m., C.S. Lewis.
+_MAY_END = frozenset("co corp inc ltd plc llc bros jr sr sir etc al ph.d no art sat sun".split())
 _STARTERS = frozenset(
-    "the a an in on at it he she they we i this that these those but and or so as after before when while "
-    "if for from to with by its his her their our however meanwhile there what who why how where".split()
+    "the a an in on at it he she they we i this that these those but and or so as then after before when "
+    "while if for from to with by its his her their our however meanwhile there what who why how "
+    "where".split()
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"'\u201c\u2018]+$")
 _NEXT_WORD = re.compile(r"\s*([^\s]+)")
@@ -95,8 +97,9 @@ def _stop_breaks(text: str, stop: int, after: int, end: int) -> bool:
         return True
     found = _LAST_WORD.search(text[max(0, stop - _LOOK) : stop])
     last = found.group(0) if found else ""
-    if len(last) == 1 and last.isalpha() and last != "I":
-        return False  # an initial: J. Smith
-    if last.lower() not in _ABBREVIATIONS:
-        return True
-    return last.lower() in _MAY_END and next_word.strip("\"'\u201c\u2018(").lower() in _STARTERS
+    word = last.lower()
+    if word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha()):
+        return last == "I"  # any other letter is an initial: J. Smith
+    if word in _MAY_END or all(len(part) == 1 and part.isalpha() for part in word.split(".")):
+        return next_word.strip("\"'\u201c\u2018(").lower() in _STARTERS
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 import faiss
@@ -13,6 +13,7 @@ from index.embedder import Embedder
 from index.lexical import LexicalIndex
 from index.passages import Passage, split_passages
 
+Splitter = Callable[[Document], list[Passage]]
 Hits = tuple[np.ndarray, np.ndarray]  # passage numbers (int64, [n]) and scores (float32, [n]), best first
 
 
@@ -20,10 +21,15 @@ class MemoryIndex:
     """An index in memory. Passages are known by numbers that are never used twice.
 
     Vectors are searched exactly, by inner product.
+
+    Args:
+        embedder: of the passages and the questions.
+        split: a document to its passages.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, split: Splitter = split_passages) -> None:
         self._embedder = embedder
+        self._split = split
         self._documents: dict[str, Document] = {}
         self._passages: dict[int, Passage] = {}
         self._next = 0
@@ -43,7 +49,7 @@ class MemoryIndex:
     def add(self, documents: Iterable[Document]) -> None:
         """Split, embed and add documents; one that is here already is passed over."""
         new = {document.id: document for document in documents if document.id not in self._documents}
-        passages = [passage for document in new.values() for passage in split_passages(document)]
+        passages = [passage for document in new.values() for passage in self._split(document)]
         if not passages:
             return
         numbers = range(self._next, self._next + len(passages))
@@ -69,6 +75,8 @@ class MemoryIndex:
     def search_vectors(self, question: str, count: int) -> Hits:
         """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
         count = min(count, len(self._passages))
+        if not count:  # faiss asserts
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         scores, numbers = self._vectors.search(self._embedder.encode([question]), count)
         return numbers[0], scores[0]
 

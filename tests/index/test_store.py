@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from index import Document
+from index.passages import whole_text
+from index.retriever import retrieve
+from index.store import MemoryIndex
+from seeds import ARTICLE
+
+GHOSN = Document.from_text("Carlos Ghosn was arrested in Japan.", title="ghosn")
+FISH = Document.from_text("Fish live in the sea.", title="fish")
+ARTICLE_TEXT = Document.from_text(ARTICLE.read_text())
+
+
+@pytest.fixture
+def index(embedder):
+    return MemoryIndex(embedder)
+
+
+def texts(index, hits):
+    return [index.passages[number].text for number in hits[0].tolist()]
+
+
+def test_add(index):
+    index.add([GHOSN, ARTICLE_TEXT])
+    assert list(index.documents.values()) == [GHOSN, ARTICLE_TEXT]
+    assert list(index.passages) == list(range(len(index.passages)))
+    for passage in index.passages.values():
+        assert index.documents[passage.document_id].text[passage.start : passage.end] == passage.text
+
+
+def test_add_again_changes_nothing(index):
+    index.add([GHOSN, GHOSN])
+    index.add([Document.from_text(GHOSN.text, title="another"), FISH])
+    assert [document.title for document in index.documents.values()] == ["ghosn", "fish"]
+    assert len(index.passages) == 2
+    assert len(index.search_vectors("Ghosn", 10)[0]) == 2
+    assert len(index.search_words("Ghosn", 10)[0]) == 1
+
+
+def test_split_given(embedder):
+    index = MemoryIndex(embedder, whole_text)
+    index.add([ARTICLE_TEXT])
+    assert [passage.text for passage in index.passages.values()] == [ARTICLE_TEXT.text]
+
+
+def test_add_takes_any_iterable(index):
+    index.add(document for document in (GHOSN, FISH))
+    index.add([])
+    assert len(index.documents) == 2
+
+
+def test_views_cannot_be_written(index):
+    with pytest.raises(TypeError):
+        index.documents["x"] = GHOSN
+    with pytest.raises(TypeError):
+        index.passages[0] = None
+
+
+def test_search(index):
+    index.add([FISH, GHOSN, ARTICLE_TEXT])
+    assert texts(index, index.search_vectors("What lives in the sea?", 1)) == [FISH.text]
+    assert texts(index, index.search_words("fishes of the seas", 5)) == [FISH.text]
+    numbers, scores = index.search_vectors("Who was arrested?", 3)
+    assert texts(index, (numbers, scores))[0] == GHOSN.text
+    assert (numbers.dtype, scores.dtype) == (np.int64, np.float32)
+    assert list(scores) == sorted(scores, reverse=True)
+    assert (np.abs(scores) <= 1.001).all()
+
+
+def test_scores_are_cosines(index, embedder):
+    index.add([FISH])
+    question, text = embedder.encode(["What lives in the sea?"])[0], embedder.encode([FISH.text])[0]
+    assert index.search_vectors("What lives in the sea?", 1)[1] == pytest.approx([question @ text], abs=1e-5)
+
+
+def test_remove(index):
+    index.add([GHOSN, FISH])
+    index.remove([GHOSN.id, "unknown"])
+    assert list(index.documents) == [FISH.id]
+    assert texts(index, index.search_vectors("Ghosn", 10)) == [FISH.text]
+    assert texts(index, index.search_words("Ghosn arrested", 10)) == []
+    assert [hit.passage.text for hit in retrieve(index, "Was Ghosn arrested?", 10)] == [FISH.text]
+
+
+def test_remove_nothing(index):
+    index.add([GHOSN])
+    index.remove([])
+    index.remove(["unknown"])
+    assert list(index.documents) == [GHOSN.id]
+
+
+def test_numbers_are_never_used_twice(index):
+    index.add([GHOSN, FISH])
+    index.remove([FISH.id])
+    index.add([FISH])
+    assert list(index.passages) == [0, 2]
+    index.remove([GHOSN.id, FISH.id])
+    index.add([GHOSN])
+    assert list(index.passages) == [3]
+    assert [hit.passage for hit in retrieve(index, "Ghosn", 5)] == [index.passages[3]]
+
+
+def test_an_empty_index_finds_nothing(index):
+    for _ in range(2):
+        for numbers, scores in (index.search_vectors("Ghosn", 5), index.search_words("Ghosn", 5)):
+            assert (numbers.shape, scores.shape) == ((0,), (0,))
+            assert (numbers.dtype, scores.dtype) == (np.int64, np.float32)
+        assert retrieve(index, "Ghosn", 5) == []
+        index.add([GHOSN])
+        index.remove(identity for identity in [GHOSN.id])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_count(index, count):
+    index.add([GHOSN, FISH])
+    assert len(index.search_vectors("Ghosn", count)[0]) == min(count, 2)
+    assert len(index.search_words("Ghosn fish", count)[0]) == min(count, 2)
