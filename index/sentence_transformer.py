@@ -8,7 +8,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from index.errors import InputError, reason
-from index.hub import is_local
+from index.hub import is_local, quieten
 
 
 class SentenceTransformerEmbedder:
@@ -19,6 +19,7 @@ class SentenceTransformerEmbedder:
     """
 
     def __init__(self, name: str) -> None:
+        quieten()
         try:
             self._model = SentenceTransformer(name, local_files_only=is_local(name))
         except Exception as error:  # the hub client, transformers and json each raise their own kinds
