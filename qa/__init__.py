@@ -17,10 +17,18 @@ from index.errors import InputError
 if TYPE_CHECKING:
     from qa.answers import Answer, Quote
     from qa.engine import ArticleQA, answer
+    from qa.evaluation import EvaluationResult, evaluate
 
-__all__ = ["Answer", "ArticleQA", "InputError", "Quote", "answer"]
+__all__ = ["Answer", "ArticleQA", "EvaluationResult", "InputError", "Quote", "answer", "evaluate"]
 
-_HOME = {"Answer": "qa.answers", "ArticleQA": "qa.engine", "Quote": "qa.answers", "answer": "qa.engine"}
+_HOME = {
+    "Answer": "qa.answers",
+    "ArticleQA": "qa.engine",
+    "EvaluationResult": "qa.evaluation",
+    "Quote": "qa.answers",
+    "answer": "qa.engine",
+    "evaluate": "qa.evaluation",
+}
 
 
 def __getattr__(name: str) -> Any:

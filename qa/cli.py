@@ -15,15 +15,20 @@ from importlib import import_module
 
 from index.errors import InputError
 
-COMMANDS = {"ask": "qa.ask", "chat": "ui.chat", "train": "qa.train_command"}
+COMMANDS = {
+    "ask": "qa.ask",
+    "chat": "ui.chat",
+    "evaluate": "qa.evaluate_command",
+    "train": "qa.train_command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; returns the exit status: what its `run` returns, or 0 for None."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="article-qa: %(message)s", stream=sys.stderr)
     try:
-        import_module(COMMANDS[options.command]).run(options)
+        status: int | None = import_module(COMMANDS[options.command]).run(options)
         sys.stdout.flush()
     except InputError as error:
         print(f"article-qa: {error}", file=sys.stderr)
@@ -34,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away: `article-qa ask ... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    return 0
+    return status or 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_ask(commands.add_parser("ask", help="answer one question in the terminal"))
     _add_chat(commands.add_parser("chat", help="open the web chat"))
+    _add_evaluate(commands.add_parser("evaluate", help="measure answers against a gold set"))
     _add_train(commands.add_parser("train", help="train, calibrate and export a reader"))
     return result
 
@@ -58,8 +64,32 @@ def _add_ask(command: argparse.ArgumentParser) -> None:
 def _add_chat(command: argparse.ArgumentParser) -> None:
     _add_sources(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    command.add_argument("--port", type=_port, default=7860, help="port to listen on (default: 7860)")
+    command.add_argument(
+        "--port", type=_port, help="port to listen on (default: the first free one from 7860)"
+    )
     command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("gold", metavar="GOLD", help="gold set: JSONL or SQuAD JSON, may be gzipped")
+    _add_sources(command)
+    command.add_argument(
+        "--task", choices=("article", "paragraph"), default="article",
+        help="find the answer in the whole article, or in the given paragraph (default: article)",
+    )  # fmt: skip
+    command.add_argument(
+        "--report", metavar="DIR", help="write report.html, results.json and predictions.jsonl there"
+    )
+    command.add_argument(
+        "--fail-under", action="append", default=[], metavar="METRIC=VALUE",
+        help="exit with 1 when a metric of --json is below this, repeatable; ece, brier, aurc and latencies "
+        "when above it",
+    )  # fmt: skip
+    command.add_argument(
+        "--against", metavar="RESULTS", help="results.json of an earlier --report over the same questions"
+    )
+    command.add_argument("--skip-bad", action="store_true", help="leave out malformed rows and repeated ids")
+    command.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
 def _add_sources(command: argparse.ArgumentParser) -> None:
@@ -75,9 +105,11 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("out", metavar="FOLDER", help="the run's folder; an interrupted run in it goes on")
     command.add_argument(
         "--data", action="append", required=True, metavar="FILE[=TIMES]",
-        help="gold set, repeatable; TIMES is how often an epoch passes over it (default: 1; 0.5: a half of it)",
+        help="gold set, repeatable; TIMES is how often an epoch passes over it (default: 1; 0.5: half of it)",
     )  # fmt: skip
-    command.add_argument("--base", required=True, metavar="M", help="model to start from: a folder or hub id")
+    command.add_argument(
+        "--base", metavar="M", help="model to start from: a folder or hub id (default: all-MiniLM-L6-v2)"
+    )
     command.add_argument("--epochs", type=int, default=1)
     command.add_argument("--batch-size", type=int, default=32)
     command.add_argument("--learning-rate", type=float, default=1.5e-4)

@@ -83,10 +83,11 @@ class Calibration:
             absent: 1 where there is no answer, else 0, [questions].
             weights: of each question, [questions].
         """
-        mean, scale = features.mean(0), features.std(0) + 1e-6
+        mean, scale = features.mean(0), features.std(0)
+        scale[scale < 1e-3] = 1.0  # a feature that never varies
         inputs = np.column_stack([(features - mean) / scale, np.ones(len(features))])
         models = (_fit_logistic(inputs, target, weights) for target in (right, absent))
-        return cls(tuple(mean), tuple(scale), *(tuple(model) for model in models))
+        return cls(tuple(mean.tolist()), tuple(scale.tolist()), *(tuple(model.tolist()) for model in models))
 
 
 # For a reader without a calibration of its own: the margin decides, at the null score.
@@ -121,6 +122,18 @@ def span_features(spans: Sequence[Span], retrieved: Sequence[Retrieved]) -> np.n
             retrieved[best.rank].cosine,
         ]
     )
+
+
+def decision_score(right: float, absent: float) -> float:
+    """How much likelier, in log odds, the span is right than the text silent; above 0 where it is answered.
+
+    Args:
+        right: probability that the best span is right.
+        absent: probability that the text does not answer.
+    """
+    # Probabilities this near to 0 or 1 tell nothing apart, and their log odds would be infinite.
+    odds = [np.clip(p, 1e-14, 1 - 1e-14) for p in (right, absent)]
+    return float(np.log(odds[0] / (1 - odds[0])) - np.log(odds[1] / (1 - odds[1])))
 
 
 def _sigmoid(value: float) -> float:

@@ -10,12 +10,12 @@ from typing import Any
 
 from index import Document, InputError, read_file
 from index.embedder import Embedder, load_embedder
-from index.passages import page_of
+from index.passages import page_of, split_passages
 from index.retriever import Retrieved, retrieve
 from index.sentences import sentence_around
-from index.store import MemoryIndex
+from index.store import MemoryIndex, Splitter
 from qa.answers import Answer, Quote
-from qa.confidence import UNCALIBRATED, Calibration, span_features
+from qa.confidence import UNCALIBRATED, Calibration, decision_score, span_features
 from qa.reader import BUNDLED, OnnxReader, Reader, load_reader
 from qa.spans import Span, merge, without_overlaps
 from seeds import ARTICLE
@@ -41,7 +41,11 @@ class ArticleQA:
 
     @classmethod
     def from_documents(
-        cls, documents: Iterable[Document], reader: str | None = None, embedder: str | None = None
+        cls,
+        documents: Iterable[Document],
+        reader: str | None = None,
+        embedder: str | None = None,
+        split: Splitter = split_passages,
     ) -> ArticleQA:
         """Over documents, in memory.
 
@@ -49,6 +53,7 @@ class ArticleQA:
             documents: at least one.
             reader: folder or hub id of a model; None for the bundled one.
             embedder: the same.
+            split: a document to the passages that are retrieved and read.
 
         Raises:
             InputError: there is no document, or no such model.
@@ -56,7 +61,7 @@ class ArticleQA:
         documents = list(documents)
         if not documents:
             raise InputError("There is no document: give at least one.")
-        index = MemoryIndex(_embedder(embedder))
+        index = MemoryIndex(_embedder(embedder), split)
         index.add(documents)
         return cls(index, *_reader(reader))
 
@@ -80,6 +85,10 @@ class ArticleQA:
         Raises:
             InputError: the question is blank or longer than 2,000 characters.
         """
+        return self.answer_with_score(question)[0]
+
+    def answer_with_score(self, question: str) -> tuple[Answer, float]:
+        """What `answer` gives, and by how much it decided: it answers where the score is above 0."""
         began = time.perf_counter()
         question = check_question(question)
         retrieved = retrieve(self.index, question, PASSAGES_READ)
@@ -90,7 +99,7 @@ class ArticleQA:
         answered = right > absent
         best = spans[0] if answered else None
         chosen = without_overlaps(spans, ALTERNATIVES + answered)
-        return Answer(
+        answer = Answer(
             question=question,
             answered=answered,
             confidence=max(right, absent),
@@ -99,6 +108,7 @@ class ArticleQA:
             passages=tuple(self._passage_quote(hit) for hit in retrieved),
             seconds=time.perf_counter() - began,
         )
+        return answer, decision_score(right, absent)
 
     def answer_batch(self, questions: Iterable[str]) -> list[Answer]:
         """Answer questions, in order: each as `answer` does."""

@@ -7,6 +7,7 @@ retrieved passage of the same article that lacks it: the hardest negatives whole
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ class Features:
 
 
 class _Article:
-    """The contexts of one article, searchable."""
+    """The contexts of one article, searchable; the index is built when it is first asked."""
 
     def __init__(self, questions: list[GoldQuestion]) -> None:
         text = questions[0].document.text
@@ -56,8 +57,13 @@ class _Article:
             context for paragraph in paragraphs for context in _contexts(questions[0], paragraph)
         ]
         self.texts = [text[start:end] for start, end in self.contexts]
-        self.index = LexicalIndex()
-        self.index.add(range(len(self.texts)), self.texts)
+
+    @functools.cached_property
+    def index(self) -> LexicalIndex:
+        """BM25 over the contexts, by their place."""
+        index = LexicalIndex()
+        index.add(range(len(self.texts)), self.texts)
+        return index
 
 
 def make_examples(
@@ -110,7 +116,7 @@ def _examples(q: GoldQuestion, article: _Article, negatives: float, rng: random.
     if holding:
         chosen = rng.choice(list(holding))
         yield Example(q.question, article.texts[chosen], holding[chosen])
-    if rng.random() < negatives:
+    if rng.random() < negatives and len(article.texts) > 1:
         for number in article.index.search(q.question, RETRIEVED)[0]:
             if not any(answer.lower() in article.texts[number].lower() for answer in q.answers):
                 yield Example(q.question, article.texts[number], ())

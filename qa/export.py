@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from index.export_onnx import export_float32, export_int8
+from index.hub import quieten
 from index.onnx_model import MODEL_FILE, TOKENIZER_FILE
 
 _OUTPUTS = {"start": ("batch", "tokens"), "end": ("batch", "tokens")}
@@ -19,6 +20,7 @@ class _SpanLogits(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        quieten()
         self.reader = AutoModelForQuestionAnswering.from_pretrained(
             folder, attn_implementation="eager", dtype=torch.float32
         )

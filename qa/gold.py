@@ -1,7 +1,7 @@
 """Gold questions: reading question-answering sets in the formats people have, recognised by their content.
 
 - rows with `context` (and `article`): a paragraph each; the paragraphs of one article, in order, are its
-document;
+  document;
 - rows with `text` and `qas`: a whole document each, answers as exact substrings;
 - rows with `question` and `answers` alone: questions over documents given elsewhere (`seeds/gold.jsonl`);
 - SQuAD 1.1 and 2.0 JSON (`data` / `paragraphs` / `qas`).
@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from index import Document, InputError
+from qa.engine import check_question
+
+logger = logging.getLogger(__name__)
 
 Span = tuple[int, int]
 PARAGRAPH_BREAK = "\n\n"
+
+_Place = tuple[str, Any]  # where a row stands in its file, and the row, or the error that it is
+_ParagraphRow = tuple[str, str, str, str, tuple[str, ...], list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,13 @@ class GoldQuestion:
     """A question with the answers that people accept.
 
     Attributes:
-        id: unique within its file.
+        id: unique within its file, unless its author erred.
         question: as asked.
-        answers: acceptable answers, exact substrings of the document; empty when it has no answer.
-        document: the whole article.
+        answers: acceptable answers, substrings of the document; empty when it has no answer.
+        document: the whole article; of several documents the first that an answer stands in.
         paragraph: (start, end) of the paragraph it was asked of, in `document.text`.
-        spans: (start, end) of each acceptable answer in `document.text`.
+        spans: (start, end) of the acceptable answers in `document.text`; empty when none stands there.
+        library: all documents, when it is asked of several; an answer is right wherever in them it stands.
     """
 
     id: str
@@ -42,6 +50,7 @@ class GoldQuestion:
     document: Document
     paragraph: Span
     spans: tuple[Span, ...]
+    library: tuple[Document, ...] = ()
 
     @property
     def is_impossible(self) -> bool:
@@ -49,12 +58,15 @@ class GoldQuestion:
         return not self.answers
 
 
-def read_gold(path: Path | str, document: Document | None = None) -> list[GoldQuestion]:
+def read_gold(
+    path: Path | str, documents: Sequence[Document] = (), *, skip_bad: bool = False
+) -> list[GoldQuestion]:
     """Read a gold set, gzipped or not.
 
     Args:
         path: the file; its format is recognised by what stands in it.
-        document: what questions without a text of their own are asked of.
+        documents: what questions without a text of their own are asked of, all together.
+        skip_bad: leave malformed rows out, with a logged warning.
 
     Raises:
         InputError: the file is missing or unreadable, a row is malformed (named by its line), or there is
@@ -62,20 +74,23 @@ def read_gold(path: Path | str, document: Document | None = None) -> list[GoldQu
     """
     path = Path(path)
     questions: list[GoldQuestion] = []
-    paragraph_rows = []
-    for line, row in _rows(path):
+    paragraph_rows: list[_ParagraphRow] = []
+    bad: list[str] = []
+    for place, row in _rows(path):
         try:
-            if "qas" in row:
-                questions.extend(_document_questions(row))
-            elif "context" in row:
+            if isinstance(row, Exception):
+                raise row
+            if "context" in row:
                 paragraph_rows.append(_paragraph_row(row))
-            elif document is None:
-                raise InputError("it has no text, and no document was given")
             else:
-                questions.append(_plain_question(row, document))
+                questions.extend(_document_questions(row) if "qas" in row else [_question(row, documents)])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path}, line {line}: {reason.rstrip('.')}; put this row right.") from None
+            bad.append(f"{path}, {place}: {reason.rstrip('.')}")
+            if not skip_bad:
+                raise InputError(f"{bad[0]}; put this row right.") from None
+    if bad:
+        logger.warning("%d malformed rows are left out, the first being %s.", len(bad), bad[0])
     questions.extend(_paragraph_questions(paragraph_rows))
     if not questions:
         raise InputError(f"{path} holds no question: give a file with at least one.")
@@ -92,67 +107,98 @@ def occurrences(text: str, answer: str) -> list[Span]:
     return found
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a JSON Lines file, or of the paragraphs' questions of a SQuAD file."""
+def _rows(path: Path) -> Iterator[_Place]:
+    """The rows of a JSON Lines file, or the questions of a SQuAD file."""
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
+        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} cannot be read as a gold set ({error}): give a JSON or JSONL file."
         ) from None
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    for number, line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == lines[0][0] and (whole := _whole_json(text)) is not None:
-                row = whole
-            else:
-                raise InputError(
-                    f"{path}, line {number}: not JSON ({error.msg}); put this row right."
-                ) from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: not a JSON object; put this row right.")
-        if "data" in row:
-            yield from ((number, flat) for flat in _squad_rows(row["data"]))
-            return
-        yield number, row
+    whole = _parsed(text)  # one row, or JSON over many lines
+    numbered = enumerate(text.split("\n"), 1)
+    lines = [(f"line {number}", _parsed(line)) for number, line in numbered if line.strip()]
+    for place, row in [("line 1", whole)] if isinstance(whole, dict) else lines:
+        if isinstance(row, dict) and isinstance(row.get("data"), list):
+            yield from _squad_rows(row["data"])
+        else:
+            yield place, row
 
 
-def _whole_json(text: str) -> Any:
+def _parsed(text: str) -> dict[str, Any] | Exception:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return None
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return ValueError(f"not JSON ({getattr(error, 'msg', error)})")
+    return row if isinstance(row, dict) else TypeError("not a JSON object")
 
 
-def _squad_rows(articles: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for article in articles:
-        for paragraph in article["paragraphs"]:
-            for qa in paragraph["qas"]:
-                answers = [] if qa.get("is_impossible") else qa["answers"]
-                yield {
-                    "id": qa["id"], "article": article["title"], "context": paragraph["context"],
-                    "question": qa["question"], "answers": answers,
-                }  # fmt: skip
+def _squad_rows(articles: Iterable[Any]) -> Iterator[_Place]:
+    for number, article in enumerate(articles, 1):
+        try:
+            yield from [
+                (f"question {qa['id']}", {**qa, "article": article["title"], "context": paragraph["context"]})
+                for paragraph in article["paragraphs"]
+                for qa in paragraph["qas"]
+            ]
+        except (KeyError, TypeError) as error:
+            yield f"article {number}", error
 
 
-def _paragraph_row(row: dict[str, Any]) -> tuple[str, str, str, str, list[Span]]:
-    context = row["context"]
-    spans = []
-    for answer in row["answers"]:
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} is no text, or empty")
+    value.encode()  # a lone surrogate is a ValueError
+    return value
+
+
+def _identity(row: dict[str, Any]) -> str:
+    return str(row["id"]) if isinstance(row["id"], int) else _text(row["id"], "its id")
+
+
+def _asked(row: dict[str, Any]) -> str:
+    question = _text(row["question"], "its question")
+    check_question(question)
+    return question
+
+
+def _answers(row: dict[str, Any]) -> list[Any]:
+    """The answers of a row, each a text or an object with `text`."""
+    answers = row.get("answers", []) if row.get("is_impossible") else row["answers"]
+    if not isinstance(answers, list):
+        raise TypeError("its answers are no list")
+    if bool(row.get("is_impossible", not answers)) == bool(answers):
+        raise ValueError("its answers contradict is_impossible")
+    return answers
+
+
+def _answer_text(answer: Any) -> str:
+    return _text(answer["text"] if isinstance(answer, dict) else answer, "an answer")
+
+
+def _paragraph_row(row: dict[str, Any]) -> _ParagraphRow:
+    context = _text(row["context"], "its context")
+    texts, spans = [], []
+    for answer in _answers(row):
+        text = _answer_text(answer)
+        texts.append(text)
+        if isinstance(answer, str):
+            spans += occurrences(context, text)
+            continue
         start = answer["answer_start"]
-        if context[start : start + len(answer["text"])] != answer["text"]:
-            raise ValueError(f"the answer {answer['text']!r} does not stand at {start}")
-        spans.append((start, start + len(answer["text"])))
-    return str(row["id"]), str(row.get("article") or row["id"]), row["question"], context, spans
+        if not (isinstance(start, int) and start >= 0 and context.startswith(text, start)):
+            raise ValueError(f"the answer {text!r} does not stand at {start}")
+        spans.append((start, start + len(text)))
+    identity = _identity(row)
+    article = str(row.get("article") or identity)
+    return identity, article, _asked(row), context, tuple(texts), spans
 
 
-def _paragraph_questions(rows: list[tuple[str, str, str, str, list[Span]]]) -> Iterator[GoldQuestion]:
+def _paragraph_questions(rows: list[_ParagraphRow]) -> Iterator[GoldQuestion]:
     paragraphs: dict[str, dict[str, int]] = defaultdict(dict)  # article -> paragraph -> its offset
     lengths: dict[str, int] = defaultdict(int)
-    for _, article, _, context, _ in rows:
+    for _, article, _, context, _, _ in rows:
         if context not in paragraphs[article]:
             paragraphs[article][context] = lengths[article]
             lengths[article] += len(context) + len(PARAGRAPH_BREAK)
@@ -160,25 +206,36 @@ def _paragraph_questions(rows: list[tuple[str, str, str, str, list[Span]]]) -> I
         article: Document.from_text(PARAGRAPH_BREAK.join(contexts), title=article)
         for article, contexts in paragraphs.items()
     }
-    for identity, article, question, context, spans in rows:
+    for identity, article, question, context, answers, spans in rows:
         offset = paragraphs[article][context]
         yield GoldQuestion(
             identity,
             question,
-            tuple(context[start:end] for start, end in spans),
+            answers,
             documents[article],
             (offset, offset + len(context)),
             tuple((offset + start, offset + end) for start, end in spans),
         )
 
 
-def _document_questions(row: dict[str, Any]) -> Iterator[GoldQuestion]:
-    document = Document.from_text(row["text"], title=row["title"])
-    for qa in row["qas"]:
-        yield _plain_question(qa, document)
+def _document_questions(row: dict[str, Any]) -> list[GoldQuestion]:
+    document = Document.from_text(_text(row["text"], "its text"), title=str(row.get("title") or ""))
+    return [_question(qa, [document]) for qa in row["qas"]]
 
 
-def _plain_question(row: dict[str, Any], document: Document) -> GoldQuestion:
-    answers = () if row.get("is_impossible") else tuple(row["answers"])
-    spans = tuple(span for answer in answers for span in occurrences(document.text, answer))
-    return GoldQuestion(str(row["id"]), row["question"], answers, document, (0, len(document.text)), spans)
+def _question(row: dict[str, Any], documents: Sequence[Document]) -> GoldQuestion:
+    if not documents:
+        raise ValueError("it has no text, and no document was given")
+    answers = tuple(_answer_text(answer) for answer in _answers(row))
+    found = [[span for answer in answers for span in occurrences(d.text, answer)] for d in documents]
+    home = next((number for number, spans in enumerate(found) if spans), 0)
+    document = documents[home]
+    return GoldQuestion(
+        _identity(row),
+        _asked(row),
+        answers,
+        document,
+        (0, len(document.text)),
+        tuple(found[home]),
+        tuple(documents) if len(documents) > 1 else (),
+    )

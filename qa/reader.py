@@ -68,7 +68,12 @@ class Reader(ABC):
 
     def _shortened(self, question: str) -> str:
         """The question, cut to its first tokens, so that a window always has room for the passage."""
-        offsets = self._tokenizer.encode(question, add_special_tokens=False).offsets
+        while True:
+            try:
+                offsets = self._tokenizer.encode(question, add_special_tokens=False).offsets
+                break
+            except Exception:  # tokenizers' bare "Truncation error": alone it is longer than a whole window
+                question = question[: len(question) // 2]
         return (
             question if len(offsets) <= self._max_question else question[: offsets[self._max_question - 1][1]]
         )

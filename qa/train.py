@@ -27,6 +27,9 @@ from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from index import InputError
+from index.errors import reason
+from index.export_embedder import ORIGINAL, original_weights
+from index.hub import is_local, quieten
 from qa.examples import Features, as_typed, make_examples, make_features
 from qa.gold import GoldQuestion, read_gold
 
@@ -121,18 +124,21 @@ class _Run:
         self.done = state["done"]
 
 
-def train(recipe: Recipe, base: str, out: Path, progress: Callable[[str], None] = print) -> list[float]:
+def train(
+    recipe: Recipe, base: str | None, out: Path, progress: Callable[[str], None] = print
+) -> list[float]:
     """Train a reader, or go on with the run that was interrupted in `out`.
 
     Args:
         recipe: settings and data.
-        base: the encoder or reader to start from: a Hugging Face folder or hub id.
+        base: the encoder or reader to start from: a Hugging Face folder or hub id; None for the genuine
+            all-MiniLM-L6-v2.
         out: folder of the run; a finished one holds the model (float32 safetensors), its tokenizer and
             `run.json`.
         progress: told how far it is, a line at a time.
 
     Returns:
-        the loss of each step that was run.
+        the loss of each step that was run; none when the run had finished before.
 
     Raises:
         InputError: a data file or the base cannot be used, `out` holds a run with other settings, or the
@@ -140,9 +146,10 @@ def train(recipe: Recipe, base: str, out: Path, progress: Callable[[str], None] 
             full.
     """
     record = _record(recipe, base)
-    _claim(out, record)
+    if _claim(out, record):
+        return []
     torch.manual_seed(recipe.seed)
-    tokenizer, model = _load_base(base)
+    tokenizer, model = _load_base(base or str(original_weights()))
     features = _mixture(recipe, tokenizer.backend_tokenizer)
     batches = [batch for epoch in range(recipe.epochs) for batch in _batches(features, recipe, epoch)]
     run = _Run(model, recipe, len(batches))
@@ -194,15 +201,20 @@ def span_loss(start: Tensor, end: Tensor, targets: list[tuple[tuple[int, int], .
 
 
 def _load_base(base: str) -> tuple[Any, Any]:
+    local = is_local(base)
+    quieten()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=local)
         model = AutoModelForQuestionAnswering.from_pretrained(
-            base, attn_implementation="sdpa", attention_probs_dropout_prob=0.0, dtype=torch.float32
+            base,
+            local_files_only=local,
+            attn_implementation="sdpa",
+            attention_probs_dropout_prob=0.0,
+            dtype=torch.float32,
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except Exception as error:  # the hub client, transformers and safetensors raise their own kinds
         raise InputError(
-            f"{base} is not a model to start from ({reason}): give a Hugging Face folder."
+            f"{base} is not a model to start from ({reason(error)}): give a Hugging Face folder."
         ) from None
     return tokenizer, model
 
@@ -250,15 +262,15 @@ def _logits(model: torch.nn.Module, batch: list[Features]) -> tuple[Tensor, Tens
     return output.start_logits.float() + hidden, output.end_logits.float() + hidden
 
 
-def _record(recipe: Recipe, base: str) -> dict[str, Any]:
+def _record(recipe: Recipe, base: str | None) -> dict[str, Any]:
     """What tells one run from another: settings, base and the data's hashes; no paths."""
     settings = asdict(recipe) | {"data": {Path(name).name: times for name, times in recipe.data.items()}}
     hashes = {Path(name).name: _sha256(name) for name in recipe.data}
-    return {"recipe": settings, "base": Path(base).name, "data_sha256": hashes}
+    return {"recipe": settings, "base": Path(base).name if base else ORIGINAL, "data_sha256": hashes}
 
 
-def _claim(out: Path, record: dict[str, Any]) -> None:
-    """Make the run's folder, or see that it holds this very run."""
+def _claim(out: Path, record: dict[str, Any]) -> bool:
+    """Make the run's folder, or see that it holds this very run; returns whether that is finished."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         earlier = json.loads((out / RECORD).read_text()) if (out / RECORD).exists() else record
@@ -267,6 +279,7 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
         raise InputError(f"{out} cannot be written ({error.strerror}): give another folder.") from None
     if any(earlier.get(key) != value for key, value in record.items()):
         raise InputError(f"{out} holds a run with other settings or data: give another folder.")
+    return "steps" in earlier and (out / "model.safetensors").exists()
 
 
 def _sha256(path: str) -> str:

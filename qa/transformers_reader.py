@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from tokenizers import Encoding
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, PretrainedConfig
 
 from index import InputError
+from index.errors import reason
+from index.hub import is_local, quieten
 from index.onnx_model import length_sorted_batches, padded
 from qa.reader import MAX_TOKENS, Reader
 
@@ -23,7 +25,8 @@ class TransformersReader(Reader):
     """
 
     def __init__(self, name: str) -> None:
-        local = Path(name).is_dir()
+        local = is_local(name)
+        quieten()
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
             model, report = AutoModelForQuestionAnswering.from_pretrained(
@@ -32,8 +35,9 @@ class TransformersReader(Reader):
         except (
             Exception
         ) as error:  # the hub client, transformers, json and safetensors each raise their own kinds
-            reason = str(error).strip().splitlines()[0].rstrip(".:")
-            raise InputError(f"{name} cannot be loaded as a reader ({reason}): name another.") from None
+            raise InputError(
+                f"{name} cannot be loaded as a reader ({reason(error)}): name another."
+            ) from None
         if any("qa_outputs" in key for key in report["missing_keys"]):
             raise InputError(f"{name} is not trained to answer questions: name a question-answering model.")
         if not getattr(tokenizer, "is_fast", False) or tokenizer.cls_token is None:
@@ -42,7 +46,8 @@ class TransformersReader(Reader):
         self._model = model.eval().to(self._device)
         self._pad = tokenizer.pad_token_id or 0
         # BERT-type readers degrade silently without segment ids; RoBERTa-type ones have none.
-        self._has_types = "token_type_ids" in tokenizer.model_input_names
+        takes = inspect.signature(model.forward).parameters
+        self._has_types = "token_type_ids" in takes and "token_type_ids" in tokenizer.model_input_names
         limit = min(MAX_TOKENS, tokenizer.model_max_length, _positions(model.config))
         super().__init__(tokenizer.backend_tokenizer, limit, tokenizer.cls_token)
 

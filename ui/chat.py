@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def build(engine: ArticleQA, examples: tuple[str, ...] = ()) -> gr.Blocks:
         )
         conversation = gr.Chatbot(
             label="Conversation", elem_id="conversation", height="60vh", buttons=["copy"], layout="bubble",
+            group_consecutive_messages=False,
             placeholder="Ask a question below, or choose an example.",
         )  # fmt: skip
         box = gr.Textbox(
@@ -68,19 +70,24 @@ def run(options: argparse.Namespace) -> None:
     engine = ArticleQA.from_documents(read_sources(options.file), options.reader, options.embedder)
     page = build(engine, () if options.file else EXAMPLES)
     try:
-        page.launch(
+        _, url, _ = page.launch(
             server_name=options.host,
-            server_port=options.port,
+            server_port=options.port,  # None: the first free one from 7860
             inbrowser=not options.no_browser,
             share=False,
+            quiet=True,
+            prevent_thread_lock=True,
             footer_links=[],
             css_paths=[STYLE],
-            theme=gr.themes.Soft(),
+            theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )
-    except OSError as error:  # Gradio's sentence says which port is taken
+    except OSError:
         raise InputError(
-            f"Cannot listen on {options.host} port {options.port} ({error}): give another --port."
+            f"Cannot listen on {options.host} port {options.port or 7860}: give another --host or --port."
         ) from None
+    sys.stdout.write(f"The chat is at {url} (Ctrl-C ends it).\n")
+    sys.stdout.flush()
+    page.block_thread()
 
 
 def _message(role: str, html: str) -> dict[str, Any]:

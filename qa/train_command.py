@@ -1,0 +1,80 @@
+"""`article-qa train`: data in; a trained, exported, calibrated reader with its model card out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from index import InputError
+from index.embedder import load_embedder
+from qa.calibrate import calibrate
+from qa.export import export_reader
+from qa.gold import read_gold
+from qa.reader import OnnxReader
+from qa.train import HELD_OUT, RECORD, Recipe, is_held_out, train
+
+SHIPPED = "shipped"  # the part of a run's folder that `--reader` takes
+CARD = "README.md"
+CARD_TEXT = """# Reader
+
+An extractive question-answering reader: start and end logits for each token of a question and a passage, with
+[CLS] as the null span. int8 ONNX (`model.onnx`), made by `article-qa train`.
+
+Started from {base}; {steps:,} steps over {windows:,} windows. Settings: {settings}.
+
+One paragraph in {one_in} was kept from training; `calibration.json` is fitted on the questions over those.
+
+| data | passes per epoch | SHA-256 |
+|---|---|---|
+{rows}
+"""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train as `options`, those of `qa.cli`, say; what is finished already is not done again."""
+    data = dict(_with_times(item) for item in options.data)
+    recipe = Recipe(
+        data,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+    out = Path(options.out)
+    train(recipe, options.base, out)
+    finish(out, list(data))
+
+
+def finish(out: Path, data: list[str]) -> None:
+    """Export the trained reader of a run's folder, calibrate it and write its card."""
+    shipped = out / SHIPPED
+    export_reader(out, shipped)
+    questions = [question for name in data for question in read_gold(name) if is_held_out(question)]
+    calibrate(OnnxReader(shipped), load_embedder(), questions).save(shipped)
+    (shipped / CARD).write_text(card(json.loads((out / RECORD).read_text())))
+    print(f'done: article-qa ask --reader {shipped} "..."')
+
+
+def card(record: dict[str, Any]) -> str:
+    """The model card of a run, in Markdown."""
+    recipe = dict(record["recipe"])
+    data = recipe.pop("data")
+    rows = [f"| {name} | {times:g} | `{record['data_sha256'][name][:16]}` |" for name, times in data.items()]
+    settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    return CARD_TEXT.format(settings=settings, rows="\n".join(rows), one_in=HELD_OUT, **record)
+
+
+def _with_times(item: str) -> tuple[str, float]:
+    """FILE=TIMES, or FILE for once. A file whose name holds "=" needs its times said."""
+    name, separator, times = item.rpartition("=")
+    if not separator:
+        return item, 1.0
+    try:
+        value = float(times)
+    except ValueError:
+        return item, 1.0
+    if value <= 0:
+        raise InputError(f"{item}: the times a set is passed over must be above 0.")
+    return name, value

@@ -1,0 +1,20 @@
+import pytest
+
+from ui.bubbles import answer_bubble, confidence_words, error_bubble, question_bubble
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"), [(1.0, "very sure"), (0.9, "very sure"), (0.8, "fairly sure"), (0.0, "not sure")]
+)
+def test_confidence_in_words(confidence, words):
+    assert confidence_words(confidence) == words
+
+
+def test_every_text_is_escaped(bot):
+    assert "<b>" not in question_bubble("<b>?")
+    assert "<b>" not in error_bubble(ValueError("<b>"))
+
+
+def test_the_answer_is_marked_where_it_stands_in_its_sentence(bot):
+    bubble = answer_bubble(bot.answer("Where was Carlos Ghosn arrested?"))
+    assert "who was arrested in <mark>Japan</mark> in 2018" in bubble
