@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 
 import pytest
 
@@ -128,24 +127,9 @@ def test_report_is_replaced_and_undefined_metrics_are_left_out(predict, tmp_path
     assert "Bonn" not in page
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        found = shutil.which("chromium") or shutil.which("google-chrome")
-        try:
-            chromium = playwright.chromium.launch(
-                executable_path=found, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except sync_api.Error:
-            pytest.skip("no Chromium")
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def tab(chromium, report):
-    tab = chromium.new_page(viewport={"width": 380, "height": 800})
+def tab(browser, report):
+    tab = browser.new_page(viewport={"width": 380, "height": 800})
     tab.complaints = []
     tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
     tab.on("console", lambda message: tab.complaints.append(message.text))

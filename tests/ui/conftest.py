@@ -1,5 +1,3 @@
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,13 +7,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
-PATIENCE = 60  # seconds for the chat to come up, or for a page to show something, on a busy machine
-expect.set_options(timeout=1000 * PATIENCE)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-"--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE = 60  # seconds for the chat to come up on a busy machine
 
 
 def free_port():
@@ -57,26 +50,6 @@ def serve():
 def chat(serve):
     """The chat over the bundled article; its address."""
     return serve()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium. Where there is none the browser tests are skipped, in CI they fail."""
-    path = next(
-        (
-            found
-            for name in ("chromium", "chromium-browser", "google-chrome")
-            if (found := shutil.which(name))
-        ),
-        "",
-    )
-    if not path:
-        message = "no Chromium here: install it (Debian: apt-get install chromium) to run the browser tests"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
