@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-PATIENCE = 60  # seconds for the chat to come up on a busy machine
+PATIENCE = 60  # seconds for the chat to come up, or a page to load, on a busy machine
 
 
 def free_port():
@@ -61,6 +61,7 @@ def visit(browser):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.get_by_label("Your question").wait_for()
