@@ -23,7 +23,7 @@ STYLE = Path(__file__).parent / "chat.css"
 EXAMPLES = (
     "Where was Carlos Ghosn arrested?",
     "What is Renault investing in?",
-    "Why was Ghosn arrested?",
+    "What did the scandal lead to?",
     "What is Nissan's restructuring focused on?",
     "What is the capital of France?",
 )

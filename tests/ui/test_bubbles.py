@@ -1,6 +1,7 @@
 import pytest
 
 from ui.bubbles import answer_bubble, confidence_words, error_bubble, question_bubble
+from ui.chat import EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,8 @@ def test_every_text_is_escaped(bot):
 def test_the_answer_is_marked_where_it_stands_in_its_sentence(bot):
     bubble = answer_bubble(bot.answer("Where was Carlos Ghosn arrested?"))
     assert "who was arrested in <mark>Japan</mark> in 2018" in bubble
+
+
+def test_the_examples_work(bot):
+    """All have an answer but the last, which shows what an abstention looks like."""
+    assert [bot.answer(question).answered for question in EXAMPLES] == [True] * (len(EXAMPLES) - 1) + [False]

@@ -75,8 +75,8 @@ def test_a_document_is_shown_as_it_is_never_as_markup(serve, visit, tmp_path):
 
 def test_an_example_fills_the_box(chat, visit):
     page = visit(chat)
-    page.get_by_text("Why was Ghosn arrested?").click()
-    expect(page.get_by_label("Your question")).to_have_value("Why was Ghosn arrested?")
+    page.get_by_text("What did the scandal lead to?").click()
+    expect(page.get_by_label("Your question")).to_have_value("What did the scandal lead to?")
 
 
 def test_the_box_is_empty_and_has_the_focus_after_an_answer(chat, visit):
