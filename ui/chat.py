@@ -40,7 +40,6 @@ def build(engine: ArticleQA, examples: tuple[str, ...] = ()) -> gr.Blocks:
         )
         conversation = gr.Chatbot(
             label="Conversation", elem_id="conversation", height="60vh", buttons=["copy"], layout="bubble",
-            group_consecutive_messages=False,
             placeholder="Ask a question below, or choose an example.",
         )  # fmt: skip
         box = gr.Textbox(
