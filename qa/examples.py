@@ -2,21 +2,26 @@
 
 A context is a paragraph, or a passage where the paragraph is long, so that the reader is trained on what the
 retriever hands it. Besides the context that holds the answer, a share of the questions comes with the best
-retrieved passage of the same article that lacks it: the hardest negatives whole-article answering meets.
+retrieved passage of the same article that lacks it, the hardest negatives whole-article answering meets,
+and a share comes changed by a rule of `qa.adversarial` until the context does not answer it.
 """
 
 from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from index import split_passages
+from index.embedder import Embedder
 from index.lexical import LexicalIndex
+from index.sentences import split_sentences
+from qa.adversarial import Vocabulary, make_unanswerable
 from qa.gold import GoldQuestion, Span
 
 LONG = 1400  # characters above which a paragraph is read as passages
@@ -47,16 +52,36 @@ class Features:
     targets: tuple[Span, ...]
 
 
-class _Article:
-    """The contexts of one article, searchable; the index is built when it is first asked."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How examples are varied, each a share of those it can apply to.
 
-    def __init__(self, questions: list[GoldQuestion]) -> None:
+    Attributes:
+        negatives: of the answerable questions, that also come with a retrieved passage without the answer.
+        adversarial: of the answerable questions, that also come changed until their context does not answer.
+        cropped: of the examples, that keep a part of their context only.
+        unmarked: of the questions, that lose their question mark, as people type.
+        mistyped: of the questions, that have two letters in the wrong order.
+    """
+
+    negatives: float = 0.2
+    adversarial: float = 0.3
+    cropped: float = 0.25
+    unmarked: float = 0.15
+    mistyped: float = 0.05
+
+
+class Article:
+    """The contexts of one article; what is made from them is made when it is first asked for."""
+
+    def __init__(self, questions: Sequence[GoldQuestion], embedder: Embedder) -> None:
         text = questions[0].document.text
         paragraphs = sorted({question.paragraph for question in questions})
         self.contexts = [
             context for paragraph in paragraphs for context in _contexts(questions[0], paragraph)
         ]
         self.texts = [text[start:end] for start, end in self.contexts]
+        self._embedder = embedder
 
     @functools.cached_property
     def index(self) -> LexicalIndex:
@@ -65,42 +90,32 @@ class _Article:
         index.add(range(len(self.texts)), self.texts)
         return index
 
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What can stand in the place of a name or a number."""
+        return Vocabulary(self.texts, self._embedder)
+
+
+def make_articles(questions: Iterable[GoldQuestion], embedder: Embedder) -> dict[str, Article]:
+    """The articles of gold questions, by their documents' ids."""
+    groups: dict[str, list[GoldQuestion]] = {}
+    for question in questions:
+        groups.setdefault(question.document.id, []).append(question)
+    return {identity: Article(group, embedder) for identity, group in groups.items()}
+
 
 def make_examples(
-    questions: Iterable[GoldQuestion], negatives: float, rng: random.Random
+    question: GoldQuestion, article: Article, shares: Shares, rng: random.Random
 ) -> Iterator[Example]:
-    """Examples of gold questions: one with the answer each, and retrieved negatives.
+    """Examples of a gold question: the one with its answer, and at times one or two without.
 
     Args:
-        questions: of any number of articles.
-        negatives: share of the answerable questions that also come with a passage that lacks the answer.
+        question: with or without an answer.
+        article: that it was asked of.
+        shares: of `rng`'s draws.
         rng: draws which.
     """
-    articles: dict[str, list[GoldQuestion]] = {}
-    for question in questions:
-        articles.setdefault(question.document.id, []).append(question)
-    for group in articles.values():
-        article = _Article(group)
-        for question in group:
-            yield from _examples(question, article, negatives, rng)
-
-
-def as_typed(example: Example, unmarked: float, rng: random.Random) -> Example:
-    """The example, in a share `unmarked` of all cases without its question mark, as people type."""
-    if rng.random() >= unmarked:
-        return example
-    return replace(example, question=example.question.rstrip(" ?") or example.question)
-
-
-def _contexts(question: GoldQuestion, paragraph: Span) -> list[Span]:
-    start, end = paragraph
-    if end - start <= LONG:
-        return [paragraph]
-    whole = question.document.from_text(question.document.text[start:end])
-    return [(start + passage.start, start + passage.end) for passage in split_passages(whole)]
-
-
-def _examples(q: GoldQuestion, article: _Article, negatives: float, rng: random.Random) -> Iterator[Example]:
+    q = question
     own = [
         i
         for i, (start, end) in enumerate(article.contexts)
@@ -115,12 +130,58 @@ def _examples(q: GoldQuestion, article: _Article, negatives: float, rng: random.
     holding = {i: spans for i in own if (spans := _spans_within(q, article.contexts[i]))}
     if holding:
         chosen = rng.choice(list(holding))
-        yield Example(q.question, article.texts[chosen], holding[chosen])
-    if rng.random() < negatives and len(article.texts) > 1:
+        context = article.texts[chosen]
+        yield Example(q.question, context, holding[chosen])
+        if rng.random() < shares.adversarial:
+            changed = make_unanswerable(q.question, context, q.answers, article.vocabulary, rng)
+            yield from [Example(changed, context, ())] if changed else []
+    if rng.random() < shares.negatives and len(article.texts) > 1:
         for number in article.index.search(q.question, RETRIEVED)[0]:
             if not any(answer.lower() in article.texts[number].lower() for answer in q.answers):
                 yield Example(q.question, article.texts[number], ())
                 break
+
+
+def varied(example: Example, shares: Shares, rng: random.Random) -> Example:
+    """The example, in some cases as people type its question, or with a part of its context only."""
+    question = example.question
+    if rng.random() < shares.unmarked:
+        question = question.rstrip(" ?") or question
+    if rng.random() < shares.mistyped:
+        question = _mistyped(question, rng)
+    example = replace(example, question=question)
+    return _cropped(example, rng) if rng.random() < shares.cropped else example
+
+
+def _contexts(question: GoldQuestion, paragraph: Span) -> list[Span]:
+    start, end = paragraph
+    if end - start <= LONG:
+        return [paragraph]
+    whole = question.document.from_text(question.document.text[start:end])
+    return [(start + passage.start, start + passage.end) for passage in split_passages(whole)]
+
+
+def _mistyped(question: str, rng: random.Random) -> str:
+    """Two neighbouring letters inside a word change places."""
+    places = [match.start() + 1 for match in re.finditer(r"(?<=[a-z])[a-z]{3}(?=[a-z])", question)]
+    if not places:
+        return question
+    at = rng.choice(places)
+    return question[:at] + question[at + 1] + question[at] + question[at + 2 :]
+
+
+def _cropped(example: Example, rng: random.Random) -> Example:
+    """Some of the context's sentences in a row, with all that hold the answers."""
+    sentences = split_sentences(example.context)
+    inside = [
+        number
+        for number, (start, end) in enumerate(sentences)
+        if any(start < last and first < end for first, last in example.spans)
+    ] or [rng.randrange(len(sentences))]
+    low = sentences[rng.randint(0, inside[0])][0]
+    high = sentences[rng.randint(inside[-1], len(sentences) - 1)][1]
+    spans = tuple((start - low, end - low) for start, end in example.spans)
+    return Example(example.question, example.context[low:high], spans)
 
 
 def _spans_within(question: GoldQuestion, context: Span) -> tuple[Span, ...]:

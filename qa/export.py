@@ -1,4 +1,4 @@
-"""A trained reader to what ships: int8 ONNX with its tokenizer."""
+"""A trained reader to what ships: int8 ONNX for CPUs, and float16 safetensors to go on from or for a GPU."""
 
 from __future__ import annotations
 
@@ -37,14 +37,17 @@ class _SpanLogits(nn.Module):
 
 
 def export_reader(source: Path, target: Path, *, int8: bool = True) -> None:
-    """Write a trained reader of the BERT type as ONNX.
+    """Write a trained reader of the BERT type as ONNX, with its tokenizer and float16 safetensors.
 
     Args:
         source: the folder of a Hugging Face question-answering model.
-        target: the folder to write `model.onnx` and `tokenizer.json` into.
+        target: the folder to write into; it is one of a Hugging Face model too, with `model.onnx` besides.
         int8: quantised, as shipped; else float32, to measure the other against.
     """
+    quieten()
     target.mkdir(parents=True, exist_ok=True)
+    AutoTokenizer.from_pretrained(source).save_pretrained(target)
+    AutoModelForQuestionAnswering.from_pretrained(source, dtype=torch.float16).save_pretrained(target)
     export = export_int8 if int8 else export_float32
     export(_SpanLogits(source), _OUTPUTS, target / MODEL_FILE)
     tokenizer = AutoTokenizer.from_pretrained(source).backend_tokenizer

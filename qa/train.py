@@ -1,44 +1,40 @@
-"""Training: gold sets in, a reader out, with checkpoints that resume.
-
-The reader is a transformer encoder with a start and an end score per token. An answer's probability in a
-context is softmax(start) * softmax(end) over all tokens, where the first token, [CLS], stands for "no answer
-here" (Devlin et al. 2019); the loss is the negative log of that probability summed over all acceptable
-answers (marginal likelihood: Clark & Gardner 2017).
-
-Measured on two cores with AVX-512 BF16, for the settings: attention dropout doubles the step time on a CPU,
-so it is 0; bf16 autocast over float32 weights halves it; torch.compile gains nothing.
-"""
+"""Training: gold sets in, a reader out, with checkpoints that resume."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import json
 import random
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from index import InputError
-from index.errors import reason
+from index.embedder import load_embedder
 from index.export_embedder import ORIGINAL, original_weights
-from index.hub import is_local, quieten
-from qa.examples import Features, as_typed, make_examples, make_features
+from qa.examples import Features, Shares, make_articles, make_examples, make_features, varied
 from qa.gold import GoldQuestion, read_gold
+from qa.span_model import load_base, logits, span_loss
+from qa.validation import validate
 
 HELD_OUT = 20  # one paragraph in this many is kept from training, to fit the confidence on
 BUCKET = 64  # batches sorted by length together
 REPORT_EVERY = 50  # steps
 SAVE_EVERY = 200
 CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SIZE = 3  # times the weights: AdamW keeps two values for each
 RECORD = "run.json"
+SAY = functools.partial(print, flush=True)  # at once, also into a file
+AS_WRITTEN = Shares(negatives=0.0, adversarial=0.0, cropped=0.0, unmarked=0.0, mistyped=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +49,7 @@ class Recipe:
         warmup: see there.
         max_tokens: of a window, with its question.
         stride: tokens that neighbouring windows of a long context share.
-        negatives: share of the answerable questions that also come with a retrieved passage without answer.
-        unmarked: share of the questions that lose their question mark, as people type.
+        shares: how the examples are varied.
         seed: of the mixture, the order, dropout and the new output layer.
     """
 
@@ -65,8 +60,7 @@ class Recipe:
     warmup: float = 0.06
     max_tokens: int = 320
     stride: int = 96
-    negatives: float = 0.2
-    unmarked: float = 0.15
+    shares: Shares = field(default_factory=Shares)
     seed: int = 1
 
 
@@ -78,16 +72,17 @@ class _Run:
         weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
         others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
         groups = [{"params": weights, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
         warmup = max(1, round(recipe.warmup * steps))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
         )
         self.done = 0
+        self.validations: list[dict[str, float]] = []
 
     def step(self, batch: list[Features]) -> float:
         """Learn from a batch; returns its loss."""
-        start, end = _logits(self.model, batch)
+        start, end = logits(self.model, batch)
         loss = span_loss(start, end, [window.targets for window in batch])
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -105,6 +100,7 @@ class _Run:
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
             "done": self.done,
+            "validations": self.validations,
         }
         new = path.with_suffix(".new")
         try:
@@ -121,12 +117,10 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
-        self.done = state["done"]
+        self.done, self.validations = state["done"], state["validations"]
 
 
-def train(
-    recipe: Recipe, base: str | None, out: Path, progress: Callable[[str], None] = print
-) -> list[float]:
+def train(recipe: Recipe, base: str | None, out: Path, progress: Callable[[str], None] = SAY) -> list[float]:
     """Train a reader, or go on with the run that was interrupted in `out`.
 
     Args:
@@ -149,30 +143,34 @@ def train(
     if _claim(out, record):
         return []
     torch.manual_seed(recipe.seed)
-    tokenizer, model = _load_base(base or str(original_weights()))
-    features = _mixture(recipe, tokenizer.backend_tokenizer)
-    batches = [batch for epoch in range(recipe.epochs) for batch in _batches(features, recipe, epoch)]
-    run = _Run(model, recipe, len(batches))
+    tokenizer, model = load_base(base or str(original_weights()))
+    _check_room(out, model)
+    mixture = _Mixture(recipe, tokenizer.backend_tokenizer)
+    epochs = [_batches(mixture.epoch(number), recipe, number) for number in range(recipe.epochs)]
+    ends = list(itertools.accumulate(len(batches) for batches in epochs))
+    steps, held_out = ends[-1], mixture.held_out()
+    run = _Run(model, recipe, steps)
     if (out / CHECKPOINT).exists():
         run.resume(out / CHECKPOINT)
     losses: list[float] = []
     began = time.perf_counter()
-    for batch in batches[run.done :]:
+    for batch in [batch for batches in epochs for batch in batches][run.done :]:
         losses.append(run.step(batch))
-        finished = run.done == len(batches)
-        if finished or run.done % REPORT_EVERY == 0:
+        if run.done in ends:
+            run.validations.append(validate(model, held_out))
+            progress(f"epoch {len(run.validations)}/{recipe.epochs}  held out: {run.validations[-1]}")
+        if run.done == steps or run.done % REPORT_EVERY == 0:
             pace = (time.perf_counter() - began) / len(losses)
             progress(
-                f"step {run.done}/{len(batches)}  loss {np.mean(losses[-REPORT_EVERY:]):.3f}  "
-                f"{pace:.2f} s/step  {pace * (len(batches) - run.done) / 60:.0f} min left"
+                f"step {run.done}/{steps}  loss {np.mean(losses[-REPORT_EVERY:]):.3f}  "
+                f"{pace:.2f} s/step  {pace * (steps - run.done) / 60:.0f} min left"
             )
-        if not finished and run.done % SAVE_EVERY == 0:
+        if run.done < steps and run.done % SAVE_EVERY == 0:
             run.save(out / CHECKPOINT)
     model.eval().save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / RECORD).write_text(
-        json.dumps(record | {"steps": run.done, "windows": len(features)}, indent=2) + "\n"
-    )
+    results = {"steps": run.done, "held_out": run.validations}
+    (out / RECORD).write_text(json.dumps(record | results, indent=2) + "\n")
     (out / CHECKPOINT).unlink(missing_ok=True)
     return losses
 
@@ -184,58 +182,43 @@ def is_held_out(question: GoldQuestion) -> bool:
     return int.from_bytes(digest[:2], "big") < 65536 // HELD_OUT
 
 
-def span_loss(start: Tensor, end: Tensor, targets: list[tuple[tuple[int, int], ...]]) -> Tensor:
-    """Mean negative log of the probability of all acceptable spans.
+class _Mixture:
+    """The data of a run, from which each epoch is drawn anew."""
 
-    Args:
-        start: scores, [batch, tokens]; padding holds a large negative number.
-        end: the same.
-        targets: for each window the (first, last) tokens of each acceptable span.
-    """
-    log_start, log_end = start.log_softmax(-1), end.log_softmax(-1)
-    likelihoods = [
-        torch.logsumexp(torch.stack([log_start[row, first] + log_end[row, last] for first, last in spans]), 0)
-        for row, spans in enumerate(targets)
-    ]
-    return -torch.stack(likelihoods).mean()
+    def __init__(self, recipe: Recipe, tokenizer: Tokenizer) -> None:
+        tokenizer.enable_truncation(recipe.max_tokens, stride=recipe.stride, strategy="only_second")
+        tokenizer.no_padding()
+        self._recipe, self._tokenizer = recipe, tokenizer
+        self._sets = [(read_gold(name), times) for name, times in recipe.data.items()]
+        questions = [question for questions, _ in self._sets for question in questions]
+        self._articles = make_articles(questions, load_embedder())
 
+    def epoch(self, number: int) -> list[Features]:
+        """The windows of an epoch; examples vary from one to the next."""
+        rng = random.Random(self._recipe.seed * 1000 + number)
+        features: list[Features] = []
+        for questions, times in self._sets:
+            training = [question for question in questions if not is_held_out(question)]
+            part = rng.sample(training, round((times % 1) * len(training)))
+            features.extend(self._features([*(training * int(times)), *part], self._recipe.shares, rng))
+        return features
 
-def _load_base(base: str) -> tuple[Any, Any]:
-    local = is_local(base)
-    quieten()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=local)
-        model = AutoModelForQuestionAnswering.from_pretrained(
-            base,
-            local_files_only=local,
-            attn_implementation="sdpa",
-            attention_probs_dropout_prob=0.0,
-            dtype=torch.float32,
-        )
-    except Exception as error:  # the hub client, transformers and safetensors raise their own kinds
-        raise InputError(
-            f"{base} is not a model to start from ({reason(error)}): give a Hugging Face folder."
-        ) from None
-    return tokenizer, model
-
-
-def _mixture(recipe: Recipe, tokenizer: Tokenizer) -> list[Features]:
-    rng = random.Random(recipe.seed)
-    tokenizer.enable_truncation(recipe.max_tokens, stride=recipe.stride, strategy="only_second")
-    tokenizer.no_padding()
-    features: list[Features] = []
-    for name, times in recipe.data.items():
-        questions = [question for question in read_gold(name) if not is_held_out(question)]
-        windows = [
-            list(make_features(as_typed(example, recipe.unmarked, rng), tokenizer))
-            for example in make_examples(questions, recipe.negatives, rng)
+    def held_out(self) -> list[Features]:
+        """The windows that are kept from training, as their authors wrote them."""
+        held_out = [
+            question for questions, _ in self._sets for question in questions if is_held_out(question)
         ]
-        part = rng.sample(windows, round((times % 1) * len(windows)))
-        features.extend(window for example in [*(windows * int(times)), *part] for window in example)
-    return features
+        return list(self._features(held_out, AS_WRITTEN, random.Random(self._recipe.seed)))
+
+    def _features(
+        self, questions: Sequence[GoldQuestion], shares: Shares, rng: random.Random
+    ) -> Iterator[Features]:
+        for question in questions:
+            for example in make_examples(question, self._articles[question.document.id], shares, rng):
+                yield from make_features(varied(example, shares, rng), self._tokenizer)
 
 
-def _batches(features: list[Features], recipe: Recipe, epoch: int) -> Iterator[list[Features]]:
+def _batches(features: list[Features], recipe: Recipe, epoch: int) -> list[list[Features]]:
     rng = random.Random(recipe.seed * 1000 + epoch)
     order = rng.sample(features, len(features))
     bucket = recipe.batch_size * BUCKET
@@ -244,29 +227,31 @@ def _batches(features: list[Features], recipe: Recipe, epoch: int) -> Iterator[l
         alike = sorted(order[begin : begin + bucket], key=lambda window: len(window.ids))
         batches += [alike[i : i + recipe.batch_size] for i in range(0, len(alike), recipe.batch_size)]
     rng.shuffle(batches)
-    yield from batches
-
-
-def _logits(model: torch.nn.Module, batch: list[Features]) -> tuple[Tensor, Tensor]:
-    length = max(len(window.ids) for window in batch)
-    ids = torch.zeros(len(batch), length, dtype=torch.long)
-    types, mask = torch.zeros_like(ids), torch.zeros_like(ids)
-    for row, window in enumerate(batch):
-        size = len(window.ids)
-        ids[row, :size] = torch.from_numpy(window.ids)
-        types[row, :size] = torch.from_numpy(window.types)
-        mask[row, :size] = 1
-    with torch.autocast("cpu", torch.bfloat16):
-        output = model(input_ids=ids, token_type_ids=types, attention_mask=mask)
-    hidden = (mask == 0) * -1e4
-    return output.start_logits.float() + hidden, output.end_logits.float() + hidden
+    return batches
 
 
 def _record(recipe: Recipe, base: str | None) -> dict[str, Any]:
-    """What tells one run from another: settings, base and the data's hashes; no paths."""
+    """What tells one run from another: settings, base and the data's hashes; no paths.
+
+    A base that was trained here brings its own record along, so that the last one tells the whole story.
+    """
     settings = asdict(recipe) | {"data": {Path(name).name: times for name, times in recipe.data.items()}}
     hashes = {Path(name).name: _sha256(name) for name in recipe.data}
-    return {"recipe": settings, "base": Path(base).name if base else ORIGINAL, "data_sha256": hashes}
+    record = {"recipe": settings, "base": Path(base).name if base else ORIGINAL, "data_sha256": hashes}
+    earlier = Path(base or "", RECORD)
+    return record | ({"base_run": json.loads(earlier.read_text())} if base and earlier.is_file() else {})
+
+
+def _check_room(out: Path, model: torch.nn.Module) -> None:
+    """See that checkpoints fit on the disk, before hours have gone into what they hold."""
+    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    needed = size * (2 * CHECKPOINT_SIZE + 1)  # one checkpoint while the next is written; the model itself
+    free = shutil.disk_usage(out).free
+    if free < needed:
+        raise InputError(
+            f"{out} has {free / 1e9:.1f} GB left and the run needs {needed / 1e9:.1f} GB: "
+            "free some space or give another folder."
+        )
 
 
 def _claim(out: Path, record: dict[str, Any]) -> bool:

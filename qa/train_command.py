@@ -20,11 +20,16 @@ CARD = "README.md"
 CARD_TEXT = """# Reader
 
 An extractive question-answering reader: start and end logits for each token of a question and a passage, with
-[CLS] as the null span. int8 ONNX (`model.onnx`), made by `article-qa train`.
+[CLS] as the null span. Made by `article-qa train`: int8 ONNX (`model.onnx`), which `article-qa` runs, and the
+same weights as float16 safetensors, for transformers. `calibration.json` holds the weights of the confidence.
 
-Started from {base}; {steps:,} steps over {windows:,} windows. Settings: {settings}.
+One paragraph in {one_in} was kept from training; the confidence is fitted on the questions over those.
+{stages}"""
+STAGE_TEXT = """
+## Training, stage {number}
 
-One paragraph in {one_in} was kept from training; `calibration.json` is fitted on the questions over those.
+From {base}: {steps:,} steps. Settings: {settings}.
+On the windows kept from training, after each epoch: {held_out}.
 
 | data | passes per epoch | SHA-256 |
 |---|---|---|
@@ -58,12 +63,33 @@ def finish(out: Path, data: list[str]) -> None:
 
 
 def card(record: dict[str, Any]) -> str:
-    """The model card of a run, in Markdown."""
+    """The model card of a run and of those it goes back to, in Markdown."""
+    records = [record]
+    while "base_run" in records[0]:
+        records.insert(0, records[0]["base_run"])
+    return CARD_TEXT.format(
+        one_in=HELD_OUT, stages="".join(_stage(number, each) for number, each in enumerate(records, 1))
+    )
+
+
+def _stage(number: int, record: dict[str, Any]) -> str:
     recipe = dict(record["recipe"])
     data = recipe.pop("data")
     rows = [f"| {name} | {times:g} | `{record['data_sha256'][name][:16]}` |" for name, times in data.items()]
-    settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
-    return CARD_TEXT.format(settings=settings, rows="\n".join(rows), one_in=HELD_OUT, **record)
+    flat = {key: value for key, value in recipe.items() if key != "shares"} | recipe.get("shares", {})
+    validations = [_settings(scores) for scores in record.get("held_out", [])]
+    return STAGE_TEXT.format(
+        number=number,
+        base="the model of the stage before" if number > 1 else record["base"],
+        steps=record["steps"],
+        settings=_settings(flat),
+        held_out="; ".join(validations) or "not measured",
+        rows="\n".join(rows),
+    )
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _with_times(item: str) -> tuple[str, float]:

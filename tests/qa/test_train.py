@@ -2,6 +2,8 @@
 
 import json
 import random
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +14,9 @@ from index import Document, InputError
 from qa import ArticleQA, train
 from qa.cli import main
 from qa.gold import read_gold
-from qa.train import CHECKPOINT, RECORD, Recipe, is_held_out, span_loss
+from qa.train import AS_WRITTEN, CHECKPOINT, RECORD, Recipe, is_held_out
+from qa.train_command import card
+from qa.transformers_reader import TransformersReader
 from tests.qa.toy import config_of, example, tokenizer_of
 
 PARAGRAPHS = 2600
@@ -45,7 +49,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(data):
-    return Recipe({str(data): 1.0}, learning_rate=3e-3, negatives=0.0)
+    return Recipe({str(data): 1.0}, learning_rate=3e-3, shares=AS_WRITTEN)
 
 
 @pytest.fixture(scope="module")
@@ -97,25 +101,36 @@ def test_the_record_names_settings_and_data_but_no_paths(finished, data):
     assert str(data.parent) not in text
 
 
-def test_held_out_paragraphs_are_never_trained_on(recipe, data, base, tmp_path, monkeypatch):
-    seen = []
-    make = train.make_examples
+def test_the_record_says_how_it_did_on_what_was_held_out(finished):
+    (scores,) = json.loads((finished[0] / RECORD).read_text())["held_out"]
+    assert scores["exact"] > 0.5
+    assert set(scores) == {"loss", "exact", "separation"}
+
+
+def test_held_out_paragraphs_are_never_trained_on(recipe, data, monkeypatch):
+    seen, make = [], train.make_examples
     monkeypatch.setattr(
-        train, "make_examples", lambda questions, *rest: make(seen.extend(questions) or questions, *rest)
+        train, "make_examples", lambda question, *rest: make(seen.append(question) or question, *rest)
     )
-    monkeypatch.setattr(train, "_batches", lambda *rest: iter(()))
-    train.train(recipe, base, tmp_path, progress=lambda line: None)
+    mixture = train._Mixture(recipe, tokenizer_of("bert").backend_tokenizer)
     held_out = {question.id for question in read_gold(data) if is_held_out(question)}
     assert 0.02 * PARAGRAPHS < len(held_out) < 0.1 * PARAGRAPHS
+    mixture.epoch(0)
+    assert len(seen) == PARAGRAPHS - len(held_out)
     assert {question.id for question in seen}.isdisjoint(held_out)
+    seen.clear()
+    mixture.held_out()
+    assert {question.id for question in seen} == held_out
 
 
-def test_span_loss_counts_every_acceptable_answer():
-    start, end = torch.tensor([[0.0, 2.0, 1.0]]), torch.tensor([[0.0, 1.0, 2.0]])
-    p, q = start.softmax(-1)[0], end.softmax(-1)[0]
-    expected = -torch.log(p[1] * q[2] + p[2] * q[2])
-    torch.testing.assert_close(span_loss(start, end, [((1, 2), (2, 2))]), expected)
-    torch.testing.assert_close(span_loss(start, end, [((0, 0),)]), -torch.log(p[0] * q[0]))
+def test_each_epoch_is_drawn_anew_and_the_same_in_every_run(data):
+    recipe = Recipe({str(data): 0.1}, shares=replace(AS_WRITTEN, unmarked=0.5))
+    tokenizer = tokenizer_of("bert").backend_tokenizer
+    first, second = train._Mixture(recipe, tokenizer), train._Mixture(recipe, tokenizer)
+    ids = [[window.ids.tolist() for window in mixture.epoch(0)] for mixture in (first, second)]
+    assert ids[0] == ids[1]
+    assert ids[0] != [window.ids.tolist() for window in first.epoch(1)]
+    assert len(ids[0]) == pytest.approx(0.1 * PARAGRAPHS, rel=0.1)
 
 
 def test_the_command_trains_exports_calibrates_and_describes(data, toy_readers, tmp_path):
@@ -123,13 +138,17 @@ def test_the_command_trains_exports_calibrates_and_describes(data, toy_readers, 
     assert main(arguments) == 0
     shipped = tmp_path / "shipped"
     assert {path.name for path in shipped.iterdir()} == {
-        "model.onnx", "tokenizer.json", "calibration.json", "README.md"
+        "model.onnx", "tokenizer.json", "calibration.json", "README.md",
+        "model.safetensors", "config.json", "tokenizer_config.json",
     }  # fmt: skip
     assert "| toy.jsonl | 1 |" in (shipped / "README.md").read_text()
     engine = ArticleQA.from_documents(
         [Document.from_text("the old green bridge and Clara then.")], str(shipped)
     )
     assert engine.answer("Who is it?").text == "Clara"
+    half = TransformersReader(str(shipped))
+    (spans,) = half.read("Who is it?", ["the old green bridge and Clara then."])
+    assert (spans[0].start, spans[0].end) == (25, 30)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +171,28 @@ def test_wrong_data_or_base_is_one_sentence(arguments, message, base, data, tmp_
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("article-qa: ")
     assert message in error
+
+
+def test_a_run_tells_what_its_base_was_trained_on(finished, data, tmp_path):
+    recipe = Recipe({str(data): 0.05}, learning_rate=1e-3, shares=AS_WRITTEN)
+    train.train(recipe, str(finished[0]), tmp_path, progress=lambda line: None)
+    record = json.loads((tmp_path / RECORD).read_text())
+    assert record["base_run"] == json.loads((finished[0] / RECORD).read_text())
+
+
+def test_a_disk_without_room_is_told_before_the_first_step(recipe, base, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
+    monkeypatch.setattr(train.shutil, "disk_usage", lambda path: usage)
+    steps = []
+    with pytest.raises(InputError, match=r"has 0.0 GB left .* free some space"):
+        train.train(recipe, base, tmp_path, progress=steps.append)
+    assert steps == []
+
+
+def test_a_card_tells_of_every_stage(finished):
+    record = json.loads((finished[0] / RECORD).read_text())
+    text = card(record | {"base": "first", "base_run": record})
+    assert text.count("## Training, stage") == 2
+    assert "From the model of the stage before" in text
+    assert "adversarial 0.0" in text
+    assert f"exact {record['held_out'][0]['exact']}" in text
