@@ -17,6 +17,7 @@ from index.errors import InputError
 
 COMMANDS = {
     "ask": "qa.ask",
+    "average": "qa.average",
     "chat": "ui.chat",
     "evaluate": "qa.evaluate_command",
     "train": "qa.train_command",
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _add_chat(commands.add_parser("chat", help="open the web chat"))
     _add_evaluate(commands.add_parser("evaluate", help="measure answers against a gold set"))
     _add_train(commands.add_parser("train", help="train, calibrate and export a reader"))
+    _add_average(commands.add_parser("average", help="average the weights of trained readers"))
     return result
 
 
@@ -114,6 +116,18 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, default=32)
     command.add_argument("--learning-rate", type=float, default=1.5e-4)
     command.add_argument("--seed", type=int, default=1)
+
+
+def _add_average(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", metavar="FOLDER", help="a new folder")
+    command.add_argument(
+        "--run", action="append", required=True, metavar="FOLDER",
+        help="finished run of `article-qa train`, repeatable; all must go back to the same model",
+    )  # fmt: skip
+    command.add_argument(
+        "--data", action="append", required=True, metavar="FILE",
+        help="gold set the runs were trained on, repeatable; the confidence is fitted on what they left out",
+    )  # fmt: skip
 
 
 def _port(value: str) -> int:

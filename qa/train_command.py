@@ -63,24 +63,31 @@ def finish(out: Path, data: list[str]) -> None:
 
 
 def card(record: dict[str, Any]) -> str:
-    """The model card of a run and of those it goes back to, in Markdown."""
-    records = [record]
-    while "base_run" in records[0]:
-        records.insert(0, records[0]["base_run"])
-    return CARD_TEXT.format(
-        one_in=HELD_OUT, stages="".join(_stage(number, each) for number, each in enumerate(records, 1))
-    )
+    """The model card of a run, or an average of runs, and of those it goes back to, in Markdown."""
+    averaged = record.get("average_of", [record])
+    stages = [stage for each in averaged for stage in _lineage(each)]
+    unlike = [stage for place, stage in enumerate(stages) if stage not in stages[:place]]
+    text = "".join(_stage(stage, unlike) for stage in unlike)
+    if len(averaged) > 1:
+        ends = ", ".join(str(unlike.index(each) + 1) for each in averaged)
+        text = f"\nIts weights are the average of those after stages {ends} (`article-qa average`).\n{text}"
+    return CARD_TEXT.format(one_in=HELD_OUT, stages=text)
 
 
-def _stage(number: int, record: dict[str, Any]) -> str:
+def _lineage(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs that a run goes back to, and the run itself last."""
+    return [*(_lineage(record["base_run"]) if "base_run" in record else []), record]
+
+
+def _stage(record: dict[str, Any], stages: list[dict[str, Any]]) -> str:
     recipe = dict(record["recipe"])
     data = recipe.pop("data")
     rows = [f"| {name} | {times:g} | `{record['data_sha256'][name][:16]}` |" for name, times in data.items()]
     flat = {key: value for key, value in recipe.items() if key != "shares"} | recipe.get("shares", {})
     validations = [_settings(scores) for scores in record.get("held_out", [])]
     return STAGE_TEXT.format(
-        number=number,
-        base="the model of the stage before" if number > 1 else record["base"],
+        number=stages.index(record) + 1,
+        base=f"stage {stages.index(record['base_run']) + 1}" if "base_run" in record else record["base"],
         steps=record["steps"],
         settings=_settings(flat),
         held_out="; ".join(validations) or "not measured",
