@@ -35,12 +35,19 @@ def test_the_average_lies_in_the_middle(toy_run, moved, tmp_path):
         torch.testing.assert_close(weight, start[name] + 0.04 / 3, atol=1e-5, rtol=1e-4)
 
 
-def test_the_average_reads_and_tells_of_its_runs(toy_run, moved, tmp_path):
-    average([toy_run[0], moved], tmp_path / "out")
+def test_the_average_is_a_reader(toy_run, toy_readers, tmp_path):
+    learned = tmp_path / "learned"
+    shutil.copytree(toy_readers("bert"), learned)
+    shutil.copy(toy_run[0] / RECORD, learned)
+    average([learned, learned], tmp_path / "out")
     (spans,) = TransformersReader(str(tmp_path / "out")).read(
-        "Who is it?", ["the old green bridge and Clara."]
+        "Who is it?", ["the old bridge and Clara then."]
     )
-    assert (spans[0].start, spans[0].end) == (25, 30)
+    assert (spans[0].start, spans[0].end) == (19, 24)
+
+
+def test_the_average_tells_of_its_runs(toy_run, moved, tmp_path):
+    average([toy_run[0], moved], tmp_path / "out")
     text = card(json.loads((tmp_path / "out" / RECORD).read_text()))
     assert "the average of those after stages 1, 2" in text
     assert text.count("## Training, stage") == 2

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -63,7 +64,7 @@ def test_the_record_names_settings_and_data_but_no_paths(toy_run, toy_gold):
 
 def test_the_record_says_how_it_did_on_what_was_held_out(toy_run):
     (scores,) = json.loads((toy_run[0] / RECORD).read_text())["held_out"]
-    assert scores["exact"] > 0.5
+    assert scores["loss"] < np.mean(toy_run[1][:10])
     assert set(scores) == {"loss", "exact", "separation"}
 
 
