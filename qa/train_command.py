@@ -64,19 +64,29 @@ def finish(out: Path, data: list[str]) -> None:
 
 def card(record: dict[str, Any]) -> str:
     """The model card of a run, or an average of runs, and of those it goes back to, in Markdown."""
-    averaged = record.get("average_of", [record])
-    stages = [stage for each in averaged for stage in _lineage(each)]
-    unlike = [stage for place, stage in enumerate(stages) if stage not in stages[:place]]
-    text = "".join(_stage(stage, unlike) for stage in unlike)
-    if len(averaged) > 1:
-        ends = ", ".join(str(unlike.index(each) + 1) for each in averaged)
-        text = f"\nIts weights are the average of those after stages {ends} (`article-qa average`).\n{text}"
+    stages: list[dict[str, Any]] = []
+    for stage in _lineage(record):
+        if stage not in stages:
+            stages.append(stage)
+    text = "".join(_stage(stage, stages) for stage in stages)
+    if "average_of" in record:
+        text = f"\nIts weights are {_named(record, stages)} (`article-qa average`).\n{text}"
     return CARD_TEXT.format(one_in=HELD_OUT, stages=text)
 
 
 def _lineage(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs that a run goes back to, and the run itself last."""
-    return [*(_lineage(record["base_run"]) if "base_run" in record else []), record]
+    """The runs that a run or an average goes back to; a run itself comes last."""
+    earlier = record.get("average_of", [record["base_run"]] if "base_run" in record else [])
+    stages = [stage for each in earlier for stage in _lineage(each)]
+    return stages if "average_of" in record else [*stages, record]
+
+
+def _named(record: dict[str, Any], stages: list[dict[str, Any]]) -> str:
+    if "average_of" not in record:
+        return f"stage {stages.index(record) + 1}"
+    return "the average of those after stages " + ", ".join(
+        str(stages.index(each) + 1) for each in record["average_of"]
+    )
 
 
 def _stage(record: dict[str, Any], stages: list[dict[str, Any]]) -> str:
@@ -87,7 +97,7 @@ def _stage(record: dict[str, Any], stages: list[dict[str, Any]]) -> str:
     validations = [_settings(scores) for scores in record.get("held_out", [])]
     return STAGE_TEXT.format(
         number=stages.index(record) + 1,
-        base=f"stage {stages.index(record['base_run']) + 1}" if "base_run" in record else record["base"],
+        base=_named(record["base_run"], stages) if "base_run" in record else record["base"],
         steps=record["steps"],
         settings=_settings(flat),
         held_out="; ".join(validations) or "not measured",

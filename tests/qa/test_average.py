@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from index import InputError
 from qa.average import average
 from qa.cli import main
-from qa.train import RECORD
+from qa.train import AS_WRITTEN, RECORD, Recipe, train
 from qa.train_command import card
 from qa.transformers_reader import TransformersReader
 
@@ -51,6 +51,15 @@ def test_the_average_tells_of_its_runs(toy_run, moved, tmp_path):
     text = card(json.loads((tmp_path / "out" / RECORD).read_text()))
     assert "the average of those after stages 1, 2" in text
     assert text.count("## Training, stage") == 2
+
+
+def test_a_run_that_goes_on_from_an_average_has_a_card(toy_run, moved, toy_gold, tmp_path):
+    average([toy_run[0], moved], tmp_path / "mean")
+    recipe = Recipe({str(toy_gold): 0.05}, shares=AS_WRITTEN)
+    train(recipe, str(tmp_path / "mean"), tmp_path / "out", progress=lambda line: None)
+    text = card(json.loads((tmp_path / "out" / RECORD).read_text()))
+    assert text.count("## Training, stage") == 3
+    assert "From the average of those after stages 1, 2: " in text
 
 
 def test_the_command_averages_exports_and_calibrates(toy_run, moved, toy_gold, tmp_path):
