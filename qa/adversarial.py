@@ -32,9 +32,9 @@ _OPPOSITES = """
     after/before earliest/latest early/late first/last oldest/youngest older/younger largest/smallest
     larger/smaller biggest/smallest big/small large/small highest/lowest higher/lower high/low
     longest/shortest best/worst better/worse good/bad most/least maximum/minimum increase/decrease
-    increased/decreased
-    increasing/decreasing rise/fall rose/fell gain/lose gained/lost won/lost win/lose north/south
-    northern/southern northeast/southwest northwest/southeast east/west eastern/western started/ended
+    increased/decreased increasing/decreasing rise/fall rose/fell gain/lose gained/lost won/lost
+    win/lose north/south northern/southern northeast/southwest northwest/southeast east/west
+    eastern/western started/ended
     begin/end began/ended open/close opened/closed opening/closing major/minor majority/minority
     public/private formal/informal legal/illegal accept/reject accepted/rejected allow/forbid
     allowed/forbidden include/exclude included/excluded support/oppose agree/disagree agreed/disagreed
@@ -69,8 +69,8 @@ class Vocabulary:
 
     def __init__(self, texts: Sequence[str], embedder: Embedder) -> None:
         text = "\n".join(texts)
-        self.names = list(dict.fromkeys(match.group() for match in _NAME.finditer(text)))
-        self.numbers = list(dict.fromkeys(match.group() for match in _NUMBER.finditer(text)))
+        self.names = _each_once(_NAME, text)
+        self.numbers = _each_once(_NUMBER, text)
         self._embedder = embedder
         self._places = {name: place for place, name in enumerate(self.names)}
 
@@ -107,6 +107,10 @@ def make_unanswerable(
     return next((changed for rule, _ in rules if (changed := rule())), None)
 
 
+def _each_once(pattern: re.Pattern[str], text: str) -> list[str]:
+    return list(dict.fromkeys(match.group() for match in pattern.finditer(text)))
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
@@ -123,7 +127,7 @@ def _swap_name(
     lowered = question.lower()
     held = [
         (found.span(), name)
-        for name in dict.fromkeys(match.group() for match in _NAME.finditer(context))
+        for name in _each_once(_NAME, context)
         if (found := re.search(rf"\b{re.escape(name.lower())}\b", lowered))
     ]
     if not held:

@@ -136,8 +136,7 @@ def train(recipe: Recipe, base: str | None, out: Path, progress: Callable[[str],
 
     Raises:
         InputError: a data file or the base cannot be used, `out` holds a run with other settings, or the
-        disk is
-            full.
+            disk is full.
     """
     record = _record(recipe, base)
     if _claim(out, record):
@@ -154,7 +153,7 @@ def train(recipe: Recipe, base: str | None, out: Path, progress: Callable[[str],
         run.resume(out / CHECKPOINT)
     losses: list[float] = []
     began = time.perf_counter()
-    for batch in [batch for batches in epochs for batch in batches][run.done :]:
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), run.done, None):
         losses.append(run.step(batch))
         if run.done in ends:
             run.validations.append(validate(model, held_out))
@@ -189,26 +188,28 @@ class _Mixture:
         tokenizer.enable_truncation(recipe.max_tokens, stride=recipe.stride, strategy="only_second")
         tokenizer.no_padding()
         self._recipe, self._tokenizer = recipe, tokenizer
-        self._sets = [(read_gold(name), times) for name, times in recipe.data.items()]
-        questions = [question for questions, _ in self._sets for question in questions]
+        questions: list[GoldQuestion] = []
+        self._training: list[tuple[list[GoldQuestion], float]] = []
+        self._held_out: list[GoldQuestion] = []
+        for name, times in recipe.data.items():
+            of_set = read_gold(name)
+            questions += of_set
+            self._held_out += [question for question in of_set if is_held_out(question)]
+            self._training.append(([question for question in of_set if not is_held_out(question)], times))
         self._articles = make_articles(questions, load_embedder())
 
     def epoch(self, number: int) -> list[Features]:
         """The windows of an epoch; examples vary from one to the next."""
         rng = random.Random(self._recipe.seed * 1000 + number)
         features: list[Features] = []
-        for questions, times in self._sets:
-            training = [question for question in questions if not is_held_out(question)]
+        for training, times in self._training:
             part = rng.sample(training, round((times % 1) * len(training)))
             features.extend(self._features([*(training * int(times)), *part], self._recipe.shares, rng))
         return features
 
     def held_out(self) -> list[Features]:
         """The windows that are kept from training, as their authors wrote them."""
-        held_out = [
-            question for questions, _ in self._sets for question in questions if is_held_out(question)
-        ]
-        return list(self._features(held_out, AS_WRITTEN, random.Random(self._recipe.seed)))
+        return list(self._features(self._held_out, AS_WRITTEN, random.Random(self._recipe.seed)))
 
     def _features(
         self, questions: Sequence[GoldQuestion], shares: Shares, rng: random.Random
