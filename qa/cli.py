@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "qa.evaluate_command",
     "train": "qa.train_command",
 }
+TRAINING = ("average", "train")  # need the extra `train`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         print(f"article-qa: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if options.command not in TRAINING:
+            raise
+        print(
+            f'article-qa: {error.name} is not installed: pip install ".[train]" brings what training needs.',
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("article-qa: interrupted", file=sys.stderr)

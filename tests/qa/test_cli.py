@@ -125,3 +125,15 @@ def test_output_cut_short_is_no_error(tmp_path):
     command = f"{sys.executable} -m qa.cli ask 'Who was arrested?' | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "x", "--data", "y"], ["average", "x", "--run", "y", "--data", "z"]]
+)
+def test_training_without_its_extra_says_what_to_install(arguments):
+    program = f"import sys; sys.modules['onnx'] = None; from qa.cli import main; sys.exit(main({arguments}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("article-qa: onnx is not installed: ")
+    assert "pip install" in done.stderr
+    assert "Traceback" not in done.stderr
