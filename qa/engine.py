@@ -23,6 +23,9 @@ from seeds import ARTICLE
 MAX_QUESTION = 2000  # characters
 PASSAGES_READ = 5
 ALTERNATIVES = 3
+# Logits per unit of retrieval score that a passage is behind the best one: what the retriever found likelier
+# is likelier to answer. Flat from 5 to 20 on three kinds of text: see tests/bench/readers.md.
+RETRIEVAL_WEIGHT = 10.0
 
 
 class ArticleQA:
@@ -79,6 +82,10 @@ class ArticleQA:
         """
         return cls.from_documents([read_file(path) for path in paths])
 
+    def only(self, document_ids: Iterable[str]) -> ArticleQA:
+        """Over some of these documents, with the same models; nothing is read again."""
+        return ArticleQA(self.index.only(document_ids), self._reader, self._calibration)
+
     def answer(self, question: str) -> Answer:
         """Answer a question, or say that the documents do not.
 
@@ -118,7 +125,7 @@ class ArticleQA:
         """All candidate spans of the passages by their documents' characters, merged, best first."""
         readings = self._reader.read(question, [hit.passage.text for hit in retrieved])
         return merge(
-            span.in_document(hit.passage, rank)
+            span.in_document(hit.passage, rank, RETRIEVAL_WEIGHT * (hit.score - retrieved[0].score))
             for rank, (hit, spans) in enumerate(zip(retrieved, readings, strict=True))
             for span in spans
         )

@@ -42,7 +42,7 @@ class Span:
 
     Attributes:
         start, end: characters of the text it was found in.
-        score: start + end logit minus the window's null score.
+        score: start + end logit minus the window's null score; in a document, with the passage's prior.
         log_probability: of the span in its window, the null span and all others included; at most 0.
         seen: in how many windows or passages it was found.
         document_id: the document whose characters `start` and `end` count; "" before `in_document`.
@@ -57,10 +57,17 @@ class Span:
     document_id: str = ""
     rank: int = 0
 
-    def in_document(self, passage: Passage, rank: int) -> Span:
-        """The same span by the document's characters, found in `passage`, which was retrieved as `rank`."""
+    def in_document(self, passage: Passage, rank: int, prior: float) -> Span:
+        """The same span by the document's characters, among those of other passages.
+
+        Args:
+            passage: where it was found.
+            rank: of the passage among those retrieved, from 0.
+            prior: logits to add, since not every passage is as likely to hold the answer.
+        """
         start, end = self.start + passage.start, self.end + passage.start
-        return replace(self, start=start, end=end, document_id=passage.document_id, rank=rank)
+        score = self.score + prior
+        return replace(self, start=start, end=end, score=score, document_id=passage.document_id, rank=rank)
 
     def overlaps(self, other: Span) -> bool:
         """Whether the two share a character."""

@@ -137,9 +137,9 @@ def test_without_overlaps_keeps_the_best_and_does_not_depend_on_the_count():
     assert without_overlaps(spans, 2) == without_overlaps(spans, 9)[:2]
 
 
-def test_in_document_moves_a_span_to_the_documents_characters():
+def test_in_document_moves_a_span_to_the_documents_characters_and_adds_its_prior():
     document = Document.from_text("First sentence here. " * 60)
     passage = split_passages(document)[1]
-    span = Span(6, 14, 1.0, -1.0).in_document(passage, 3)
+    span = Span(6, 14, 1.0, -1.0).in_document(passage, 3, -0.5)
     assert document.text[span.start : span.end] == passage.text[6:14]
-    assert (span.document_id, span.rank) == (document.id, 3)
+    assert (span.document_id, span.rank, span.score) == (document.id, 3, 0.5)
