@@ -15,6 +15,8 @@ from index.passages import Passage, split_passages
 
 Splitter = Callable[[Document], list[Passage]]
 Hits = tuple[np.ndarray, np.ndarray]  # passage numbers (int64, [n]) and scores (float32, [n]), best first
+Progress = Callable[[int, int], None]  # told how many of how many passages are embedded
+EMBEDDED_AT_ONCE = 256  # passages, between two steps of progress
 
 
 class MemoryIndex:
@@ -48,20 +50,18 @@ class MemoryIndex:
         """The passages by their number, in the order of their documents."""
         return MappingProxyType(self._passages)
 
-    def add(self, documents: Iterable[Document]) -> None:
-        """Split, embed and add documents; one that is here already is passed over."""
+    def add(self, documents: Iterable[Document], progress: Progress | None = None) -> None:
+        """Split, embed and add documents; one that is here already is passed over.
+
+        Args:
+            documents: all are added, or none where `progress` raises.
+            progress: told how far it is, after each few passages.
+        """
         new = {document.id: document for document in documents if document.id not in self._documents}
         passages = [passage for document in new.values() for passage in self._split(document)]
         if not passages:
             return
-        numbers = range(self._next, self._next + len(passages))
-        texts = [passage.text for passage in passages]
-        vectors = self._embedder.encode(texts)
-        self._vectors.add_with_ids(vectors, np.array(numbers, np.int64))
-        self._words.add(numbers, texts)
-        self._passages.update(zip(numbers, passages, strict=True))
-        self._documents.update(new)
-        self._next = numbers.stop
+        self._take(new, passages, self._encode([passage.text for passage in passages], progress))
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Remove documents by their ids; unknown ones are passed over."""
@@ -74,6 +74,17 @@ class MemoryIndex:
         for identity in gone:
             del self._documents[identity]
 
+    def only(self, document_ids: Iterable[str]) -> MemoryIndex:
+        """A new index of some of these documents; nothing is embedded again."""
+        wanted = [identity for identity in document_ids if identity in self._documents]
+        passages: dict[int, Passage] = {
+            number: passage for number, passage in self._passages.items() if passage.document_id in wanted
+        }
+        part = MemoryIndex(self._embedder, self._split)
+        vectors = self._vectors.reconstruct_batch(np.array(list(passages), np.int64))
+        part._take({i: self._documents[i] for i in wanted}, list(passages.values()), vectors)
+        return part
+
     def search_vectors(self, question: str, count: int) -> Hits:
         """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
         count = min(count, len(self._passages))
@@ -85,3 +96,22 @@ class MemoryIndex:
     def search_words(self, question: str, count: int) -> Hits:
         """The `count` best passages by BM25; fewer when fewer share a word with the question."""
         return self._words.search(question, count)
+
+    def _encode(self, texts: list[str], progress: Progress | None) -> np.ndarray:
+        if progress is None:
+            return self._embedder.encode(texts)
+        vectors = []
+        for begin in range(0, len(texts), EMBEDDED_AT_ONCE):
+            progress(begin, len(texts))
+            vectors.append(self._embedder.encode(texts[begin : begin + EMBEDDED_AT_ONCE]))
+        progress(len(texts), len(texts))
+        return np.concatenate(vectors)
+
+    def _take(self, documents: Mapping[str, Document], passages: list[Passage], vectors: np.ndarray) -> None:
+        numbers = range(self._next, self._next + len(passages))
+        if passages:
+            self._vectors.add_with_ids(vectors, np.array(numbers, np.int64))
+            self._words.add(numbers, [passage.text for passage in passages])
+        self._passages.update(zip(numbers, passages, strict=True))
+        self._documents.update(documents)
+        self._next = numbers.stop

@@ -116,3 +116,51 @@ def test_count(index, count):
     index.add([GHOSN, FISH])
     assert len(index.search_vectors("Ghosn", count)[0]) == min(count, 2)
     assert len(index.search_words("Ghosn fish", count)[0]) == min(count, 2)
+
+
+def test_only_some_documents(index):
+    index.add([GHOSN, FISH, ARTICLE_TEXT])
+    part = index.only([ARTICLE_TEXT.id, FISH.id, "unknown"])
+    assert list(part.documents) == [ARTICLE_TEXT.id, FISH.id]
+    assert {passage.document_id for passage in part.passages.values()} == {ARTICLE_TEXT.id, FISH.id}
+    for search in ("search_vectors", "search_words"):
+        question = "What lives in the sea?"
+        numbers, scores = getattr(part, search)(question, 1)
+        assert part.passages[int(numbers[0])].text == FISH.text
+        if search == "search_vectors":
+            assert scores == pytest.approx(getattr(index, search)(question, 1)[1], abs=1e-6)
+    part.remove([FISH.id])
+    part.add([GHOSN])
+    assert list(index.documents) == [GHOSN.id, FISH.id, ARTICLE_TEXT.id]
+    assert texts(index, index.search_words("fish", 5)) == [FISH.text]
+
+
+def test_only_no_document(index):
+    index.add([GHOSN])
+    assert retrieve(index.only([]), "Ghosn", 5) == []
+
+
+def test_progress_is_told_and_may_end_it(index):
+    class EnoughError(Exception):
+        pass
+
+    long = Document.from_text(
+        "".join(f"Hall {number} holds {number} fishes of one kind. " for number in range(4000))
+    )
+    steps = []
+    index.add([long], lambda done, of: steps.append((done, of)))
+    count = len(index.passages)
+    assert steps[0] == (0, count)
+    assert steps[-1] == (count, count)
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+
+    def stop(done, of):
+        if done:
+            raise EnoughError
+
+    other = Document.from_text(long.text + "The end.")
+    with pytest.raises(EnoughError):
+        index.add([other], stop)
+    assert list(index.documents) == [long.id]
+    assert len(index.passages) == count
+    assert len(index.search_vectors("fishes", 10_000)[0]) == count
