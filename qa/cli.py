@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -73,11 +74,27 @@ def _add_ask(command: argparse.ArgumentParser) -> None:
 
 
 def _add_chat(command: argparse.ArgumentParser) -> None:
-    _add_sources(command)
+    command.add_argument(
+        "files", nargs="*", metavar="FILE",
+        help="text file everybody begins with; - is standard input (default: the bundled article)",
+    )  # fmt: skip
+    _add_models(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument(
         "--port", type=_port, help="port to listen on (default: the first free one from 7860)"
     )
+    command.add_argument("--root-path", metavar="PATH", help="path behind a reverse proxy, such as /qa")
+    command.add_argument(
+        "--auth", metavar="USER:PASS", help="who may enter; safer in the environment, as ARTICLE_QA_AUTH"
+    )
+    command.add_argument(
+        "--max-upload", type=_size, default="20mb", metavar="SIZE",
+        help="of one file, such as 500kb or 20mb (default: 20mb)",
+    )  # fmt: skip
+    command.add_argument(
+        "--feedback", metavar="FILE", help="show thumbs and append what they say to this gold set"
+    )
+    command.add_argument("--mcp", action="store_true", help="serve `answer` as an MCP tool as well")
     command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 
 
@@ -108,6 +125,10 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
         "--file", action="append", metavar="F", help="text file to ask, repeatable; - reads standard input "
         "(default: the bundled article)",
     )  # fmt: skip
+    _add_models(command)
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reader", metavar="M", help="another reader: a model's folder or hub id")
     command.add_argument("--embedder", metavar="M", help="another embedder: a model's folder or hub id")
 
@@ -144,6 +165,12 @@ def _port(value: str) -> int:
     if not 0 < port < 65536:
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
     return port
+
+
+def _size(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*(b|kb|mb|gb)", value.lower()):
+        raise argparse.ArgumentTypeError("a size is a number with b, kb, mb or gb, such as 20mb")
+    return value.lower()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The chat page and `article-qa chat`."""
+"""`article-qa chat`: the page, the HTTP API and, if asked for, the MCP tool, from one server."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 # Before Gradio is imported: it asks its makers for news and sends usage figures otherwise.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -17,9 +17,11 @@ import gradio as gr
 from index import InputError
 from qa import ArticleQA
 from qa.ask import read_sources
-from ui.bubbles import answer_bubble, error_bubble, question_bubble
+from ui.feedback import FeedbackFile
+from ui.page import ChatPage
 
 STYLE = Path(__file__).parent / "chat.css"
+AUTH = "ARTICLE_QA_AUTH"  # environment variable; on the command line other users of the machine see it
 EXAMPLES = (
     "Where was Carlos Ghosn arrested?",
     "What is Renault investing in?",
@@ -27,55 +29,34 @@ EXAMPLES = (
     "What is Nissan's restructuring focused on?",
     "What is the capital of France?",
 )
-WAITING = 20  # questions that may wait; more are told that the chat is busy
-
-
-def build(engine: ArticleQA, examples: tuple[str, ...] = ()) -> gr.Blocks:
-    """The chat page over an engine, which all its visitors share; each has a conversation of their own."""
-    titles = ", ".join(document.title for document in engine.index.documents.values())
-    with gr.Blocks(title="article-qa", analytics_enabled=False, fill_height=True) as page:
-        gr.Markdown(
-            f"# Ask the article\nAnswers are the exact words of {_shorten(titles)}.",
-            elem_classes="page-title",
-        )
-        conversation = gr.Chatbot(
-            label="Conversation", elem_id="conversation", height="60vh", buttons=["copy"], layout="bubble",
-            placeholder="Ask a question below, or choose an example.",
-        )  # fmt: skip
-        box = gr.Textbox(
-            label="Your question", placeholder="Ask the article…", elem_id="question", autofocus=True,
-            submit_btn="Ask", max_lines=4,
-        )  # fmt: skip
-        if examples:
-            gr.Examples([[question] for question in examples], box, label="Examples")
-
-        def reply(question: str, history: list[Any]) -> tuple[list[Any], str]:
-            try:
-                bubble = answer_bubble(engine.answer(question))
-            except InputError as error:
-                bubble = error_bubble(error)
-            asked = [_message("user", question_bubble(question))] if question.strip() else []
-            return [*history, *asked, _message("assistant", bubble)], ""
-
-        box.submit(
-            reply, [box, conversation], [conversation, box], api_visibility="private", show_progress="hidden"
-        )
-    page.queue(max_size=WAITING)
-    return page
+WARM_UP = (
+    "What is this about?"  # asked before anybody listens, so that the first answer is as fast as the next
+)
 
 
 def run(options: argparse.Namespace) -> None:
     """Serve the chat until it is interrupted; the options are those of `qa.cli`."""
-    engine = ArticleQA.from_documents(read_sources(options.file), options.reader, options.embedder)
-    page = build(engine, () if options.file else EXAMPLES)
+    auth = _auth(options.auth or os.environ.get(AUTH))
+    if options.mcp and find_spec("mcp") is None:
+        raise InputError('mcp is not installed: pip install ".[mcp]" brings what --mcp needs.')
+    feedback = FeedbackFile(Path(options.feedback)) if options.feedback else None
+    engine = ArticleQA.from_documents(read_sources(options.files), options.reader, options.embedder)
+    engine.answer(WARM_UP)
+    page = ChatPage(engine, () if options.files else EXAMPLES, feedback)
     try:
-        _, url, _ = page.launch(
+        _, url, _ = page.blocks.launch(
             server_name=options.host,
             server_port=options.port,  # None: the first free one from 7860
+            auth=auth,
             inbrowser=not options.no_browser,
             share=False,
             quiet=True,
             prevent_thread_lock=True,
+            max_file_size=options.max_upload,
+            root_path=options.root_path,
+            mcp_server=options.mcp,
+            enable_monitoring=False,
+            run_history=False,
             footer_links=[],
             css_paths=[STYLE],
             theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
@@ -86,14 +67,13 @@ def run(options: argparse.Namespace) -> None:
         ) from None
     sys.stdout.write(f"The chat is at {url} (Ctrl-C ends it).\n")
     sys.stdout.flush()
-    page.block_thread()
+    page.blocks.block_thread()
 
 
-def _message(role: str, html: str) -> dict[str, Any]:
-    # As an HTML component: a bubble of plain content would be read as Markdown, and the document's asterisks,
-    # dollars and tags with it.
-    return {"role": role, "content": gr.HTML(html)}
-
-
-def _shorten(titles: str) -> str:
-    return titles if len(titles) <= 80 else titles[:79] + "…"
+def _auth(pair: str | None) -> tuple[str, str] | None:
+    if not pair:
+        return None
+    user, _, password = pair.partition(":")
+    if not user or not password:
+        raise InputError(f"--auth and {AUTH} take USER:PASSWORD: give both, with a colon between.")
+    return user, password

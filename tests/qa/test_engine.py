@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from index import Document, InputError, read_file
+from index.retriever import retrieve
 from qa import ArticleQA, answer
+from qa.engine import RETRIEVAL_WEIGHT
 from qa.gold import read_gold
 from qa.predictions import RIGHT, f1
+from qa.reader import OnnxReader
 from seeds import ARTICLE, GOLD
 from tests.qa.toy import FAMILIES
 
@@ -194,3 +197,31 @@ def test_the_bundled_models_never_import_torch():
 
 def test_the_article_is_read_as_it_is():
     assert read_file(ARTICLE).text == ARTICLE.read_bytes().decode()
+
+
+def test_only_some_documents_are_asked_and_the_others_stay():
+    first = Document.from_text("Ada Berg has led the firm Acme since 2019.", "acme")
+    second = Document.from_text("Carl Dahl has led the firm Bolt since 2003.", "bolt")
+    engine = ArticleQA.from_documents([first, second])
+    part = engine.only([second.id])
+    assert list(part.index.documents) == [second.id]
+    assert {quote.document for quote in part.answer("Who has led the firm?").passages} == {second.id}
+    assert len(engine.index.documents) == 2
+
+
+def test_a_span_of_a_likelier_passage_is_preferred(bot):
+    question = "Where was Carlos Ghosn arrested?"
+    retrieved = retrieve(bot.index, question, 5)
+    spans = bot.spans(question, retrieved)
+    behind = {rank: hit.score - retrieved[0].score for rank, hit in enumerate(retrieved)}
+    texts = [hit.passage.text for hit in retrieved]
+    raw = {
+        (hit.passage.start + span.start, hit.passage.start + span.end): span.score
+        for hit, found in zip(retrieved, OnnxReader().read(question, texts), strict=True)
+        for span in found
+    }
+    alone = [span for span in spans if span.seen == 1]
+    assert len({span.rank for span in alone}) > 1
+    for span in alone:
+        expected = raw[span.start, span.end] + RETRIEVAL_WEIGHT * behind[span.rank]
+        assert span.score == pytest.approx(expected, abs=1e-4)

@@ -17,21 +17,27 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def serve():
-    """Start `article-qa chat` with arguments; returns its address. Ended by Ctrl-C, which must work."""
-    running = []
+class Chats:
+    """Running `article-qa chat` processes, by their addresses."""
 
-    def start(*arguments):
-        port = free_port()
+    def __init__(self):
+        self.running = {}
+
+    def start(self, *arguments, port=None, environment=None):
+        """Start one with arguments; returns its address once it listens."""
+        port = port or free_port()
         command = [sys.executable, "-m", "qa.cli", "chat", "--port", str(port), "--no-browser", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        running.append(process)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         url = f"http://127.0.0.1:{port}"
+        self.running[url] = process
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.poll() is None:
             try:
                 urllib.request.urlopen(url, timeout=5).close()
+            except urllib.error.HTTPError:  # it answers
+                return url
             except urllib.error.URLError:
                 time.sleep(0.2)
             else:
@@ -39,17 +45,27 @@ def serve():
         process.kill()
         raise AssertionError(f"the chat did not come up: {process.communicate()}")
 
-    yield start
-    for process in running:
+    def stop(self, url):
+        """End one by Ctrl-C, which must work."""
+        process = self.running.pop(url)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-        assert "Traceback" not in errors
+        assert "Traceback" not in errors, errors
 
 
 @pytest.fixture(scope="session")
-def chat(serve):
+def chats():
+    """Start and stop chats; all have ended afterwards, and none has written a traceback."""
+    result = Chats()
+    yield result
+    for url in list(result.running):
+        result.stop(url)
+
+
+@pytest.fixture(scope="session")
+def chat(chats):
     """The chat over the bundled article; its address."""
-    return serve()
+    return chats.start()
 
 
 @pytest.fixture
@@ -64,7 +80,7 @@ def visit(browser):
         page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
-        page.get_by_label("Your question").wait_for()
+        page.locator("#pane .document").wait_for()  # the visitor's own documents have come
         return page
 
     yield open_page

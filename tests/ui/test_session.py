@@ -1,0 +1,113 @@
+import threading
+
+import pytest
+
+from index import Document, InputError
+from ui.session import MAX_DOCUMENTS, Session, Stopped, read_upload
+
+ACME = Document.from_text("Acme is led by Ada Berg.", "acme")
+BOLT = Document.from_text("Bolt is led by Carl Dahl.", "bolt")
+
+
+def quiet(done, of):
+    pass
+
+
+@pytest.fixture
+def session(bot):
+    return Session(bot)
+
+
+def test_it_begins_with_the_documents_of_the_chat(session, bot):
+    assert dict(session.documents) == dict(bot.index.documents)
+    assert session.ask("Where was Carlos Ghosn arrested?").answer.text == "Japan"
+
+
+def test_documents_are_the_visitors_own(session, bot):
+    other = Session(bot)
+    session.add(ACME, quiet)
+    assert session.ask("Who leads Acme?").answer.text == "Ada Berg"
+    assert list(other.documents) == list(bot.index.documents)
+    assert not other.ask("Who leads Acme?").answer.answered
+    session.remove(next(iter(bot.index.documents)))
+    assert list(session.documents) == [ACME.id]
+    assert len(bot.index.documents) == 1
+
+
+def test_one_document_is_asked(session):
+    session.add(ACME, quiet)
+    session.add(BOLT, quiet)
+    for document, leader in ((ACME, "Ada Berg"), (BOLT, "Carl Dahl")):
+        answer = session.ask("Who is it led by?", document.id).answer
+        assert answer.text == leader
+        assert {passage.document for passage in answer.passages} == {document.id}
+    session.remove(ACME.id)
+    session.add(ACME, quiet)
+    assert session.ask("Who is it led by?", ACME.id).answer.text == "Ada Berg"
+    session.remove(BOLT.id)
+    assert (
+        session.ask("Who is it led by?", BOLT.id).answer.text != "Carl Dahl"
+    )  # chosen on a page behind the times
+
+
+def test_the_conversation(session):
+    session.ask("Where was Carlos Ghosn arrested?")
+    turn = session.ask(" ")
+    assert (turn.answer, turn.error) == (None, "The question is empty: ask something.")
+    assert len(session.turns) == 2
+    session.clear()
+    assert session.turns == []
+
+
+def test_no_document_is_a_sentence(session):
+    for identity in list(session.documents):
+        session.remove(identity)
+    assert session.ask("Who?").error == "There is no document: add one to ask."
+
+
+def test_the_same_document_again_changes_nothing(session):
+    session.add(ACME, quiet)
+    session.add(ACME, quiet)
+    assert len(session.documents) == 2
+
+
+def test_there_may_be_so_many_documents(session):
+    for number in range(MAX_DOCUMENTS - 1):
+        session.add(Document.from_text(f"Hall {number} is closed."), quiet)
+    session.add(Document.from_text("Hall 0 is closed."), quiet)
+    with pytest.raises(InputError, match="There are 50 documents already"):
+        session.add(ACME, quiet)
+    assert len(session.documents) == MAX_DOCUMENTS
+
+
+def test_reading_is_stopped_from_another_thread(session):
+    long = Document.from_text("".join(f"Hall {number} holds {number} fishes. " for number in range(9000)))
+    started = threading.Event()
+
+    def progress(done, of):
+        started.set()
+        stopper.join()
+
+    stopper = threading.Thread(target=lambda: (started.wait(60), session.stop()))
+    stopper.start()
+    with pytest.raises(Stopped):
+        session.add(long, progress)
+    assert long.id not in session.documents
+    session.add(ACME, quiet)
+    assert ACME.id in session.documents
+
+
+def test_an_upload_is_read_and_deleted(tmp_path):
+    path = tmp_path / "note.txt"
+    path.write_text(ACME.text)
+    assert read_upload(str(path)) == Document.from_text(ACME.text, "note.txt", str(path))
+    assert not path.exists()
+
+
+def test_a_bad_upload_is_named_without_its_folder_and_deleted(tmp_path):
+    path = tmp_path / "note.txt"
+    path.write_bytes(b"\x00\x01")
+    with pytest.raises(InputError) as error:
+        read_upload(str(path))
+    assert str(error.value) == "note.txt is not a text file: save it as UTF-8 text first."
+    assert not path.exists()
