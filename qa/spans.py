@@ -15,6 +15,7 @@ from tokenizers import Encoding
 
 from index import Passage
 from index.passages import is_inside_character
+from index.sentences import split_sentences
 
 MAX_SPAN_TOKENS = 30
 PER_WINDOW = 20  # spans taken from a window, however many alternatives are asked for
@@ -77,10 +78,11 @@ class Span:
 def decode(windows: Sequence[Window], text: str) -> list[Span]:
     """The best spans of one passage, best first.
 
-    A span lies inside the passage, ends where or after it starts, has at most `MAX_SPAN_TOKENS` tokens, and
-    begins and ends with whole words.
+    A span lies inside one sentence of the passage, ends where or after it starts, has at most
+    `MAX_SPAN_TOKENS` tokens, and begins and ends with whole words.
     """
-    return merge(span for window in windows for span in _window_spans(window, text))
+    sentences = np.array([end for _, end in split_sentences(text)])
+    return merge(span for window in windows for span in _window_spans(window, text, sentences))
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:
@@ -105,7 +107,7 @@ def without_overlaps(spans: Sequence[Span], count: int) -> list[Span]:
     return kept
 
 
-def _window_spans(window: Window, text: str) -> list[Span]:
+def _window_spans(window: Window, text: str, sentence_ends: np.ndarray) -> list[Span]:
     encoding = window.encoding
     size = len(window.start)
     first, last = _word_edges(encoding)
@@ -113,10 +115,12 @@ def _window_spans(window: Window, text: str) -> list[Span]:
         return []
     start = np.where(first, window.start, -np.inf)
     end = np.where(last, window.end, -np.inf)
+    sentence = np.searchsorted(sentence_ends, [begin for begin, _ in encoding.offsets], side="right")
     # Row d holds the scores of the spans of d + 1 tokens, by their first token.
     scores = np.full((min(MAX_SPAN_TOKENS, size), size), -np.inf, np.float32)
     for width in range(len(scores)):
-        scores[width, : size - width] = start[: size - width] + end[width:]
+        within = sentence[: size - width] == sentence[width:]
+        scores[width, : size - width] = np.where(within, start[: size - width] + end[width:], -np.inf)
     flat = scores.ravel()
     best = np.argpartition(-flat, min(PER_WINDOW, flat.size - 1))[:PER_WINDOW]
     normaliser = _log_sum_exp(window.start) + _log_sum_exp(window.end)

@@ -75,6 +75,17 @@ def test_spans_stay_out_of_the_question_and_the_special_tokens(window):
     assert TEXT[best.start : best.end] == "Oslo"
 
 
+def test_a_span_lies_in_one_sentence(window):
+    text = "Acme is led by Ada Berg. Carl Dahl led it before."
+    scored = window({}, text=text)
+    for words, logits in (("Ada", scored.start), ("Dahl", scored.end)):
+        logits[scored.encoding.char_to_token(place(words, text)[0], 1)] = 9.0
+    ends = text.index(".") + 1
+    spans = decode([scored], text)
+    assert spans
+    assert all(span.end <= ends or span.start >= ends for span in spans)
+
+
 def test_spans_are_limited_in_length(window, encode):
     text = " ".join(f"w{number}" for number in range(100))
     encoding = encode(QUESTION, text)
