@@ -85,6 +85,14 @@ class MemoryIndex:
         part._take({i: self._documents[i] for i in wanted}, list(passages.values()), vectors)
         return part
 
+    def joined(self, other: MemoryIndex) -> MemoryIndex:
+        """A new index of these documents and another's, of the same embedder; nothing is embedded again."""
+        both = self.only(self._documents)
+        new = other.only(identity for identity in other.documents if identity not in self._documents)
+        numbers = np.array(list(new.passages), np.int64)
+        both._take(new.documents, list(new.passages.values()), new._vectors.reconstruct_batch(numbers))
+        return both
+
     def search_vectors(self, question: str, count: int) -> Hits:
         """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
         count = min(count, len(self._passages))

@@ -161,16 +161,17 @@ def _add_average(command: argparse.ArgumentParser) -> None:
 
 
 def _port(value: str) -> int:
-    port = int(value)
-    if not 0 < port < 65536:
+    if not (value.isdecimal() and 0 < int(value) < 65536):
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return port
+    return int(value)
 
 
-def _size(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*(b|kb|mb|gb)", value.lower()):
+def _size(value: str) -> int:
+    """A size in words to bytes."""
+    match = re.fullmatch(r"([1-9]\d*)(b|kb|mb|gb)", value.lower())
+    if not match:
         raise argparse.ArgumentTypeError("a size is a number with b, kb, mb or gb, such as 20mb")
-    return value.lower()
+    return int(match[1]) << 10 * ("b", "kb", "mb", "gb").index(match[2])
 
 
 if __name__ == "__main__":

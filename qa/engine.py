@@ -86,6 +86,10 @@ class ArticleQA:
         """Over some of these documents, with the same models; nothing is read again."""
         return ArticleQA(self.index.only(document_ids), self._reader, self._calibration)
 
+    def joined(self, other: ArticleQA) -> ArticleQA:
+        """Over the documents of both, with this one's models; nothing is read again."""
+        return ArticleQA(self.index.joined(other.index), self._reader, self._calibration)
+
     def answer(self, question: str) -> Answer:
         """Answer a question, or say that the documents do not.
 

@@ -15,10 +15,14 @@ CLOSEST = 3  # passages shown where the document does not say
 
 _ANSWER = Markup("""<div class="answer"><p class="words">{text}</p>
 <blockquote>{before}<mark>{text}</mark>{after}</blockquote>
-<p class="about"><span class="confidence" title="{explanation}">{confidence}</span> · {place}{tools}</p>
+<p class="about">{confidence} · {place}{tools}</p>
 {more}</div>""")
 _ABSTENTION = Markup("""<div class="abstention"><p class="words">{statement}</p>
-<p class="about"><span class="confidence" title="{explanation}">{confidence}</span>{tools}</p>{more}</div>""")
+<p class="about">{confidence}{tools}</p>
+{more}</div>""")
+_CONFIDENCE = Markup(
+    """<span class="confidence" tabindex="0" title="{explanation}">{words} ({number:.0%})</span>"""
+)
 _UNFOLD = Markup("""<details><summary>{summary}</summary><ol>{items}</ol></details>""")
 _ITEM = Markup("""<li><q>{text}</q> {place}</li>""")
 _PLACE = Markup("""<button type="button" class="place" data-document="{document}" data-start="{start}"
@@ -48,12 +52,13 @@ def answer_bubble(answer: Answer, turn: int | None = None) -> str:
         turn: its number in the conversation, for the thumbs; None for none.
     """
     thumbs = Markup("") if turn is None else _THUMBS.format(turn=turn)
-    confidence = f"{confidence_words(answer.confidence)} ({answer.confidence:.0%})"
+    confidence = _CONFIDENCE.format(
+        explanation=EXPLANATION, words=confidence_words(answer.confidence), number=answer.confidence
+    )
     if not answer.answered:
         return _ABSTENTION.format(
             statement="The document doesn’t say.",
             confidence=confidence,
-            explanation=EXPLANATION,
             tools=thumbs,
             more=_unfold("Closest passages", answer.passages[:CLOSEST]),
         )
@@ -63,7 +68,6 @@ def answer_bubble(answer: Answer, turn: int | None = None) -> str:
         before=answer.sentence[:offset],
         after=answer.sentence[offset + len(answer.text) :],
         confidence=confidence,
-        explanation=EXPLANATION,
         place=_place(answer),
         tools=_COPY.format(answer.text) + thumbs,
         more=_unfold("Other places it might be", answer.alternatives),

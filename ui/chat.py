@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-
-# Before Gradio is imported: it asks its makers for news and sends usage figures otherwise.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
@@ -29,6 +26,7 @@ EXAMPLES = (
     "What is Nissan's restructuring focused on?",
     "What is the capital of France?",
 )
+SESSIONS = 500  # whose pages are remembered; each takes some 50 kB
 WARM_UP = (
     "What is this about?"  # asked before anybody listens, so that the first answer is as fast as the next
 )
@@ -37,12 +35,15 @@ WARM_UP = (
 def run(options: argparse.Namespace) -> None:
     """Serve the chat until it is interrupted; the options are those of `qa.cli`."""
     auth = _auth(options.auth or os.environ.get(AUTH))
-    if options.mcp and find_spec("mcp") is None:
-        raise InputError('mcp is not installed: pip install ".[mcp]" brings what --mcp needs.')
+    if options.mcp:
+        _check_mcp(auth)
+    _check_address(options.host, options.port)
     feedback = FeedbackFile(Path(options.feedback)) if options.feedback else None
     engine = ArticleQA.from_documents(read_sources(options.files), options.reader, options.embedder)
     engine.answer(WARM_UP)
-    page = ChatPage(engine, () if options.files else EXAMPLES, feedback)
+    page = ChatPage(engine, options.max_upload, () if options.files else EXAMPLES, feedback)
+    # Gradio calls its own address once it listens, which no proxy can reach.
+    os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost", options.host)))
     try:
         _, url, _ = page.blocks.launch(
             server_name=options.host,
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
             prevent_thread_lock=True,
             max_file_size=options.max_upload,
             root_path=options.root_path,
+            state_session_capacity=SESSIONS,
             mcp_server=options.mcp,
             enable_monitoring=False,
             run_history=False,
@@ -62,12 +64,32 @@ def run(options: argparse.Namespace) -> None:
             theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )
     except OSError:
-        raise InputError(
-            f"Cannot listen on {options.host} port {options.port or 7860}: give another --host or --port."
-        ) from None
+        raise InputError(_no_address(options.host, options.port)) from None
     sys.stdout.write(f"The chat is at {url} (Ctrl-C ends it).\n")
     sys.stdout.flush()
     page.blocks.block_thread()
+
+
+def _check_mcp(auth: tuple[str, str] | None) -> None:
+    if find_spec("mcp") is None:
+        raise InputError('mcp is not installed: pip install ".[mcp]" brings what --mcp needs.')
+    if auth is not None:  # Gradio's MCP server knows no passwords
+        raise InputError("--mcp does not work with a password: leave one of the two out.")
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """See at once whether an address can be listened on: Gradio tries a hundred ports, 5 seconds each."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, after a restart
+            listener.bind(address)
+    except OSError:
+        raise InputError(_no_address(host, port)) from None
+
+
+def _no_address(host: str, port: int | None) -> str:
+    return f"Cannot listen on {host} port {port or 7860}: give another --host or --port."
 
 
 def _auth(pair: str | None) -> tuple[str, str] | None:

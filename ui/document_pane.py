@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from index import Document
 from index.passages import is_inside_character
@@ -43,9 +43,9 @@ def document_pane(document: Document | None, start: int = 0, end: int = 0) -> st
         title=document.title,
         start=low,
         earlier=earlier,
-        before=text[low:start],
-        marked=_MARK.format(text[start:end]) if end > start else "",
-        after=text[end:high],
+        before=_exact(text[low:start]),
+        marked=_MARK.format(_exact(text[start:end])) if end > start else "",
+        after=_exact(text[end:high]),
         later=later,
     )
 
@@ -57,7 +57,7 @@ def document_list(documents: Iterable[Document], current: str) -> str:
             id=document.id,
             title=document.title,
             size=len(document.text),
-            current=Markup(' class="current"') if document.id == current else "",
+            current=Markup(' class="current" aria-current="true"') if document.id == current else "",
         )
         for document in documents
     ]
@@ -76,6 +76,11 @@ def _shown(text: str, start: int, end: int) -> tuple[int, int]:
     while is_inside_character(text, high):
         high += 1
     return low, max(high, end)
+
+
+def _exact(text: str) -> Markup:
+    """Escaped, with carriage returns that a browser would drop: offsets are counted on the page too."""
+    return escape(text).replace("\r", Markup("&#13;"))
 
 
 def _more(document: Document, at: int, words: str) -> Markup:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from index import Document, InputError
-from qa import Answer
+from qa.gold import Span
 
 _writing = threading.Lock()  # one row at a time, whoever writes
 
@@ -26,23 +24,25 @@ class FeedbackFile:
         self._path = path
         self._append("")
 
-    def right(self, answer: Answer, documents: Mapping[str, Document]) -> None:
-        """The answer was right, or the document does not say, as the answer has it."""
-        if answer.answered:
-            self.answer_is(answer.question, documents[answer.document], answer.start, answer.end)
-        else:
-            self.unanswerable(answer, documents)
+    def add(self, question: str, document: Document, answer: Span | None) -> None:
+        """Append what the right answer to a question is.
 
-    def answer_is(self, question: str, document: Document, start: int, end: int) -> None:
-        """The right answer is these characters of the document."""
-        text = document.text[start:end]
-        self._row(question, document, [{"text": text, "answer_start": start}])
+        Args:
+            question: that was asked.
+            document: that was read.
+            answer: its characters in the document; None where the document does not say.
 
-    def unanswerable(self, answer: Answer, documents: Mapping[str, Document]) -> None:
-        """The document that was read does not answer the question."""
-        self._row(answer.question, documents[answer.passages[0].document], [])
-
-    def _row(self, question: str, document: Document, answers: list[dict[str, Any]]) -> None:
+        Raises:
+            InputError: the file cannot be written, or there is no word at these characters.
+        """
+        answers = []
+        if answer is not None:
+            start, end = answer
+            text = document.text[start:end] if 0 <= start < end <= len(document.text) else ""
+            if not text.strip():
+                raise InputError("There is no word marked: mark the right answer in the document.")
+            start += len(text) - len(text.lstrip())
+            answers = [{"text": text.strip(), "answer_start": start}]
         row = {
             "id": uuid.uuid4().hex,
             "article": document.id,

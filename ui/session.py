@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,32 +12,45 @@ from index.store import Progress
 from qa import Answer, ArticleQA
 
 MAX_DOCUMENTS = 50  # of one visitor: each is held in memory
+MAX_CHARACTERS = 20_000_000  # of all of them
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the visitor asked for it
     """The visitor stopped the reading of documents."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
-    """A question and what came of it: an answer, or the sentence that says why there is none."""
+    """A question and what came of it.
+
+    Attributes:
+        question: as typed.
+        answer: None where there is none, which `error` explains.
+        error: a sentence, or "".
+        document: that the answer stands in, or the closest passage; kept, since it may be removed later.
+        judged: whether the visitor has said if the answer is right.
+    """
 
     question: str
-    answer: Answer | None
+    answer: Answer | None = None
     error: str = ""
+    document: Document | None = None
+    judged: bool = False
 
 
 class Session:
     """A visitor's documents and conversation. It begins with the documents of the chat.
 
+    Its engine is never changed but replaced, so that questions can be asked while documents are added.
+
     Args:
-        engine: over the documents of the chat, which all visitors share. It is not changed.
+        engine: over the documents of the chat, which all visitors share.
     """
 
     def __init__(self, engine: ArticleQA) -> None:
         self._engine = engine
-        self._of_one: dict[str, ArticleQA] = {}  # engines over single documents, made when they are asked
-        self._own = False
+        self._one: tuple[str, ArticleQA] | None = None  # the document last asked alone, and its engine
+        self._replacing = threading.Lock()
         self._stopped = threading.Event()
         self.turns: list[Turn] = []
 
@@ -46,66 +59,74 @@ class Session:
         """The documents by their ids, in the order they came."""
         return self._engine.index.documents
 
-    def ask(self, question: str, document_id: str = "") -> Turn:
-        """Ask all documents, or the one with that id; the turn joins the conversation."""
+    def ask(self, question: str, document_id: str = "") -> None:
+        """Ask all documents, or the one with that id; what comes of it joins the conversation."""
         try:
-            turn = Turn(question, self._over(document_id).answer(question))
+            engine = self._over(document_id)
+            answer = engine.answer(question)
         except InputError as error:
-            turn = Turn(question, None, str(error))
-        self.turns.append(turn)
-        return turn
+            self.turns.append(Turn(question, error=str(error)))
+            return
+        source = answer.document if answer.answered else answer.passages[0].document
+        self.turns.append(Turn(question, answer, document=engine.index.documents[source]))
 
     def add(self, document: Document, progress: Progress) -> None:
-        """Add a document.
+        """Add a document; one that is there already is passed over.
 
         Args:
-            document: one that is there already is passed over.
+            document: to be read.
             progress: told how many of how many passages are embedded.
 
         Raises:
-            InputError: there are too many documents already.
+            InputError: it is too much with those that are there.
             Stopped: `stop` was called; the document is not added.
         """
-        if len(self.documents) >= MAX_DOCUMENTS and document.id not in self.documents:
-            raise InputError(f"There are {MAX_DOCUMENTS} documents already: remove one to add another.")
-        self._stopped.clear()
+        self._check_room(document)
 
         def step(done: int, of: int) -> None:
             if self._stopped.is_set():
                 raise Stopped
             progress(done, of)
 
-        self._take_over(self.documents)
-        self._engine.index.add([document], step)
+        addition = self._engine.only([])
+        addition.index.add([document], step)
+        with self._replacing:
+            self._engine = self._engine.joined(addition)
+
+    def begin_reading(self) -> None:
+        """Forget an earlier `stop`."""
+        self._stopped.clear()
 
     def stop(self) -> None:
-        """End the reading of a document that is going on in another thread."""
+        """End the reading of documents that is going on in another thread."""
         self._stopped.set()
 
     def remove(self, document_id: str) -> None:
         """Remove a document; one that is not there is passed over."""
-        self._take_over(identity for identity in self.documents if identity != document_id)
-        self._of_one.pop(document_id, None)
+        with self._replacing:
+            self._engine = self._engine.only(i for i in self.documents if i != document_id)
+            self._one = None
 
-    def clear(self) -> None:
-        """Forget the conversation."""
-        self.turns.clear()
+    def _check_room(self, document: Document) -> None:
+        documents = {**self.documents, document.id: document}
+        if len(documents) > MAX_DOCUMENTS:
+            raise InputError(f"There are {MAX_DOCUMENTS} documents already: remove one to add another.")
+        characters = sum(len(each.text) for each in documents.values())
+        if characters > MAX_CHARACTERS:
+            raise InputError(
+                f"With {document.title} there would be {characters:,} characters of at most "
+                f"{MAX_CHARACTERS:,}: remove a document first."
+            )
 
     def _over(self, document_id: str) -> ArticleQA:
-        if not self.documents:
+        engine, one = self._engine, self._one
+        if not engine.index.documents:
             raise InputError("There is no document: add one to ask.")
-        if document_id not in self.documents or len(self.documents) == 1:
-            return self._engine
-        if document_id not in self._of_one:
-            self._of_one[document_id] = self._engine.only([document_id])
-        return self._of_one[document_id]
-
-    def _take_over(self, document_ids: Iterable[str]) -> None:
-        """Hold these documents in an index of this visitor's own."""
-        kept = list(document_ids)
-        if not self._own or kept != list(self.documents):
-            self._engine = self._engine.only(kept)
-            self._own = True
+        if document_id not in engine.index.documents:
+            return engine
+        if one is None or one[0] != document_id:
+            one = self._one = (document_id, engine.only([document_id]))
+        return one[1]
 
 
 def read_upload(path: str) -> Document:
@@ -118,6 +139,8 @@ def read_upload(path: str) -> Document:
     try:
         return read_file(upload)
     except InputError as error:
+        if not upload.exists():  # equal files share a place, and another visitor's reading came first
+            raise InputError(f"{upload.name} was not read: choose it again.") from None
         raise InputError(str(error).replace(path, upload.name)) from None
     finally:
         upload.unlink(missing_ok=True)

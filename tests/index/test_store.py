@@ -164,3 +164,16 @@ def test_progress_is_told_and_may_end_it(index):
     assert list(index.documents) == [long.id]
     assert len(index.passages) == count
     assert len(index.search_vectors("fishes", 10_000)[0]) == count
+
+
+def test_joined_with_another(index, embedder):
+    index.add([GHOSN, FISH])
+    other = MemoryIndex(embedder)
+    other.add([FISH, ARTICLE_TEXT])
+    both = index.joined(other)
+    assert list(both.documents) == [GHOSN.id, FISH.id, ARTICLE_TEXT.id]
+    assert list(both.passages) == list(range(len(both.passages)))
+    assert texts(both, both.search_words("fishes of the seas", 5)) == [FISH.text]
+    assert len(both.search_vectors("Ghosn", 1000)[0]) == len(both.passages)
+    assert list(index.documents) == [GHOSN.id, FISH.id]
+    assert list(MemoryIndex(embedder).joined(MemoryIndex(embedder)).documents) == []

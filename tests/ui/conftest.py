@@ -1,3 +1,5 @@
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -69,9 +71,13 @@ def chat(chats):
 
 
 @pytest.fixture
-def visit(browser):
-    """Open an address as a new visitor; returns the page. No page may write an error to its console."""
+def visit(browser, request):
+    """Open an address as a new visitor; returns the page. No page may write an error to its console.
+
+    With ARTICLE_QA_SCREENSHOTS=FOLDER, what each page shows at the end of its test is kept there to look at.
+    """
     contexts, errors = [], []
+    folder = os.environ.get("ARTICLE_QA_SCREENSHOTS")
 
     def open_page(url, **options):
         context = browser.new_context(**options)
@@ -84,6 +90,9 @@ def visit(browser):
         return page
 
     yield open_page
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        if folder:
+            name = re.sub(r"\W+", "-", f"{request.node.name}-{number}")
+            context.pages[0].screenshot(path=f"{folder}/{name}.png")
         context.close()
     assert errors == []

@@ -1,6 +1,7 @@
 """The chat in a real browser."""
 
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -156,7 +157,10 @@ def test_files_of_each_type_are_added_and_a_bad_one_gets_its_sentence(chat, visi
         )
     bad = tmp_path / "<b>bad.txt"
     bad.write_bytes(b"\x00\x01\x02")
-    upload(page, paths[0], bad, *paths[1:])
+    twice = tmp_path / "again" / "file.txt"
+    twice.parent.mkdir()
+    twice.write_text(paths[0].read_text())
+    upload(page, paths[0], bad, *paths[1:], twice)
     expect(page.locator("#documents li")).to_have_count(6)
     expect(page.locator("#status .error")).to_have_text(
         re.compile(r"bad\.txt is not a text file: save it as UTF-8")
@@ -167,13 +171,31 @@ def test_files_of_each_type_are_added_and_a_bad_one_gets_its_sentence(chat, visi
     expect(page.locator("#documents .current")).to_contain_text("file.markdown")
 
 
-def test_uploads_are_deleted(chats, visit, acme, tmp_path, monkeypatch):
-    uploads = tmp_path / "uploads"
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
-    page = visit(chats.start())
+def test_files_that_are_no_text_or_too_large_are_named_and_the_others_added(chats, visit, acme, tmp_path):
+    page = visit(chats.start("--max-upload", "1kb"))
+    (tmp_path / "<img src=x>.png").write_bytes(b"x")
+    (tmp_path / "large.txt").write_text("x" * 1025)
+    upload(page, tmp_path / "<img src=x>.png", acme, tmp_path / "large.txt")
+    expect(page.locator("#documents li")).to_have_count(2)
+    page.get_by_label("Or paste a text").fill("x" * 1025)
+    page.get_by_text("Add the text").click()
+    expect(page.locator("#status .error")).to_have_text("The text has more than 1,024 bytes: add a part.")
+    upload(page, tmp_path / "<img src=x>.png", tmp_path / "large.txt")
+    expect(page.locator("#status .error")).to_have_count(2)
+    expect(page.locator("#status .error").first).to_contain_text("<img src=x>.png is not a text file (.txt,")
+    expect(page.locator("#status .error").last).to_contain_text("large.txt is not a text file")
+    assert page.locator("#status img").count() == 0
+
+
+def test_uploads_are_deleted(chats, visit, acme, tmp_path):
+    url = chats.start(environment=os.environ | {"TMPDIR": str(tmp_path)})
+    page = visit(url)
     upload(page, acme)
     expect(page.locator("#documents li")).to_have_count(2)
-    assert [path for path in uploads.rglob("*") if path.is_file() and "acme" in path.name] == []
+    assert list(tmp_path.glob("article-qa-*"))
+    assert [path for path in tmp_path.rglob("acme*") if path != acme] == []
+    chats.stop(url)
+    assert list(tmp_path.glob("article-qa-*")) == []
 
 
 def test_a_text_is_pasted_and_one_document_is_asked_and_removed(chat, visit, acme):
@@ -279,10 +301,12 @@ def test_a_restarted_server_says_that_the_documents_are_gone(chats, visit, acme)
     chats.start(port=int(url.rpartition(":")[2]))
     ask(page, "What does Acme make?")
     expect(page.locator("#conversation .error")).to_contain_text("your documents are gone")
-    expect(answers(page)).to_have_text("Ada Berg")
-    ask(page, "Where was Carlos Ghosn arrested?")
-    expect(answers(page).last).to_have_text("Japan")
+    expect(page.locator(".question")).to_have_text("What does Acme make?")
     expect(page.locator("#documents li")).to_have_count(1)
+    page.get_by_label("Retry").click()
+    expect(page.locator(".abstention")).to_have_count(1)
+    ask(page, "Where was Carlos Ghosn arrested?")
+    expect(answers(page)).to_have_text("Japan")
 
 
 def test_the_last_question_is_asked_again_and_the_conversation_cleared(chat, visit):
@@ -291,6 +315,8 @@ def test_the_last_question_is_asked_again_and_the_conversation_cleared(chat, vis
     expect(answers(page)).to_have_count(1)
     ask(page, "What is Renault investing in?")
     expect(answers(page)).to_have_count(2)
+    page.locator(".answer").first.locator(".about .place").click()
+    expect(marked(page)).to_have_text("Japan")
     page.get_by_label("Retry").click()
     expect(marked(page)).to_have_text("electric vehicles")
     expect(answers(page)).to_have_count(2)
@@ -370,6 +396,30 @@ def test_thumbs_make_a_gold_set(chats, visit, tmp_path, article):
         ("Who was arrested in Peru?", ()),
     ]
     assert rows[1].spans == ((start, start + 4),)
+
+
+def test_a_correction_counts_characters_as_python_does(chats, visit, tmp_path):
+    source, path = tmp_path / "source.txt", tmp_path / "feedback.jsonl"
+    text = "Line one 🤔.\r\nLine two.\r\nThe firm Acme 🤔 is led by Ada Berg.\r\n"
+    source.write_bytes(text.encode())
+    page = visit(chats.start(str(source), "--feedback", str(path)))
+    ask(page, "Who is the firm led by?")
+    expect(replies(page)).to_have_count(1)
+    page.get_by_role("button", name="Wrong").click()
+    page.locator("#pane .text").evaluate(
+        """text => {
+          const pieces = [];
+          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) pieces.push(walker.currentNode);
+          const node = pieces.find(piece => piece.data.includes("Ada Berg"));
+          getSelection().selectAllChildren(node.parentNode);
+          getSelection().setBaseAndExtent(node, node.data.indexOf("Ada"), node, node.data.indexOf("Ada") + 8);
+        }"""
+    )
+    page.get_by_role("button", name="This is the answer").click()
+    expect(page.locator("#correction")).to_contain_text("Thank you")
+    (row,) = read_gold(path)
+    assert (row.answers, row.spans) == (("Ada Berg",), ((text.index("Ada"), text.index("Ada") + 8),))
 
 
 def test_there_are_no_thumbs_unless_they_are_asked_for(chat, visit):

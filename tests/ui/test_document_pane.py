@@ -33,6 +33,12 @@ def test_text_is_never_markup():
     assert "<script" not in document_list([Document.from_text("x", HOSTILE)], "")
 
 
+def test_carriage_returns_are_kept_for_the_browser():
+    html = document_pane(Document.from_text("One.\r\nTwo.\rThree."), 6, 9)
+    assert plain(html) == "One.\r\nTwo.\rThree."
+    assert "\r" not in html
+
+
 def test_no_document():
     assert "There is no document here." in document_pane(None)
 

@@ -1,7 +1,6 @@
 import pytest
 
 from index import Document, InputError
-from qa import ArticleQA
 from qa.gold import read_gold
 from ui.feedback import FeedbackFile
 
@@ -11,40 +10,36 @@ ACME = Document.from_text(
 CARL = (ACME.text.index("Carl"), ACME.text.index(" led it."))
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return ArticleQA.from_documents([ACME])
-
-
-def test_rows_are_a_gold_set(engine, tmp_path):
+def test_rows_are_a_gold_set(tmp_path):
     path = tmp_path / "feedback.jsonl"
     feedback = FeedbackFile(path)
-    documents = engine.index.documents
-    right = engine.answer("Who leads Acme?")
-    absent = engine.answer("What is the capital of France?")
-    assert right.answered
-    assert not absent.answered
-    feedback.right(right, documents)
-    feedback.right(absent, documents)
-    feedback.answer_is("Who led it before?", ACME, *CARL)
-    feedback.unanswerable(right, documents)
+    feedback.add("Who led it before?", ACME, CARL)
+    feedback.add("Who led it first?", ACME, None)
+    feedback.add("Who led it before?", ACME, (CARL[0] - 1, CARL[1] + 1))  # marked with the spaces around it
     rows = read_gold(path)
-    assert [(row.question, row.answers) for row in rows] == [
-        ("Who leads Acme?", (right.text,)),
-        ("What is the capital of France?", ()),
-        ("Who led it before?", ("Carl Dahl",)),
-        ("Who leads Acme?", ()),
+    assert [(row.question, row.answers, row.spans) for row in rows] == [
+        ("Who led it before?", ("Carl Dahl",), (CARL,)),
+        ("Who led it first?", (), ()),
+        ("Who led it before?", ("Carl Dahl",), (CARL,)),
     ]
     assert {row.document.text for row in rows} == {ACME.text}
-    assert rows[2].spans == (CARL,)
-    assert len({row.id for row in rows}) == 4
+    assert len({row.id for row in rows}) == 3
 
 
-def test_rows_are_appended(engine, tmp_path):
+def test_rows_are_appended(tmp_path):
     path = tmp_path / "feedback.jsonl"
     for _ in range(2):
-        FeedbackFile(path).answer_is("Who led it before?", ACME, *CARL)
+        FeedbackFile(path).add("Who led it before?", ACME, CARL)
     assert len(read_gold(path)) == 2
+
+
+@pytest.mark.parametrize("place", [(3, 4), (5, 5), (9, 5), (-3, 4), (0, 1000)])
+def test_no_word_is_no_answer(tmp_path, place):
+    path = tmp_path / "feedback.jsonl"
+    feedback = FeedbackFile(path)
+    with pytest.raises(InputError, match="no word marked"):
+        feedback.add("Who led it before?", ACME, place)
+    assert path.read_text() == ""
 
 
 def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path):

@@ -21,7 +21,6 @@ QUESTIONS = (
     "What is Nissan's restructuring focused on?",
     "Who was arrested?",
 )
-LIMIT = 1000  # bytes, of an upload in these tests
 
 
 def post(url, body):
@@ -92,16 +91,6 @@ def test_it_is_an_mcp_tool(chats):
     assert "Japan" in text
 
 
-def test_a_file_above_the_limit_is_refused(chats, visit, tmp_path):
-    page = visit(chats.start("--max-upload", f"{LIMIT}b"))
-    path = tmp_path / "large.txt"
-    path.write_text("x" * (LIMIT + 1))
-    page.get_by_text("Add documents").click()
-    page.locator("input[type=file]").first.set_input_files(str(path))
-    page.get_by_text("exceed the maximum allowed size").first.wait_for()
-    assert page.locator("#documents li").count() == 1
-
-
 def test_nobody_enters_without_the_password(chats, browser):
     url = chats.start(environment=os.environ | {"ARTICLE_QA_AUTH": "ada:secret:word"})
     with pytest.raises(ValueError, match=r"authenticate|401|credential"):
@@ -114,6 +103,22 @@ def test_nobody_enters_without_the_password(chats, browser):
 def test_half_a_password_is_one_sentence(pair, capsys):
     assert main(["chat", "--no-browser", "--auth", pair]) == 2
     assert "take USER:PASSWORD" in capsys.readouterr().err
+
+
+def test_mcp_with_a_password_is_one_sentence(capsys):
+    assert main(["chat", "--no-browser", "--auth", "ada:secret", "--mcp"]) == 2
+    assert "--mcp does not work with a password" in capsys.readouterr().err
+
+
+def test_a_host_of_another_machine_is_one_sentence(capsys):
+    assert main(["chat", "--no-browser", "--host", "192.0.2.1"]) == 2
+    assert "Cannot listen on 192.0.2.1 port 7860" in capsys.readouterr().err
+
+
+def test_the_page_knows_the_path_of_its_proxy(chats):
+    url = chats.start("--root-path", "/qa")
+    with urllib.request.urlopen(f"{url}/config", timeout=60) as response:
+        assert json.load(response)["root"].endswith("/qa")
 
 
 @pytest.mark.parametrize("size", ["0mb", "twenty", "kb", "1.5mb"])

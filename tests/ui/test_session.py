@@ -13,6 +13,11 @@ def quiet(done, of):
     pass
 
 
+def asked(session, *arguments):
+    session.ask(*arguments)
+    return session.turns[-1]
+
+
 @pytest.fixture
 def session(bot):
     return Session(bot)
@@ -20,15 +25,15 @@ def session(bot):
 
 def test_it_begins_with_the_documents_of_the_chat(session, bot):
     assert dict(session.documents) == dict(bot.index.documents)
-    assert session.ask("Where was Carlos Ghosn arrested?").answer.text == "Japan"
+    assert asked(session, "Where was Carlos Ghosn arrested?").answer.text == "Japan"
 
 
 def test_documents_are_the_visitors_own(session, bot):
     other = Session(bot)
     session.add(ACME, quiet)
-    assert session.ask("Who leads Acme?").answer.text == "Ada Berg"
+    assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
     assert list(other.documents) == list(bot.index.documents)
-    assert not other.ask("Who leads Acme?").answer.answered
+    assert not asked(other, "Who leads Acme?").answer.answered
     session.remove(next(iter(bot.index.documents)))
     assert list(session.documents) == [ACME.id]
     assert len(bot.index.documents) == 1
@@ -38,31 +43,30 @@ def test_one_document_is_asked(session):
     session.add(ACME, quiet)
     session.add(BOLT, quiet)
     for document, leader in ((ACME, "Ada Berg"), (BOLT, "Carl Dahl")):
-        answer = session.ask("Who is it led by?", document.id).answer
+        answer = asked(session, "Who is it led by?", document.id).answer
         assert answer.text == leader
         assert {passage.document for passage in answer.passages} == {document.id}
     session.remove(ACME.id)
     session.add(ACME, quiet)
-    assert session.ask("Who is it led by?", ACME.id).answer.text == "Ada Berg"
+    assert asked(session, "Who is it led by?", ACME.id).answer.text == "Ada Berg"
     session.remove(BOLT.id)
     assert (
-        session.ask("Who is it led by?", BOLT.id).answer.text != "Carl Dahl"
+        asked(session, "Who is it led by?", BOLT.id).answer.text != "Carl Dahl"
     )  # chosen on a page behind the times
 
 
 def test_the_conversation(session):
     session.ask("Where was Carlos Ghosn arrested?")
-    turn = session.ask(" ")
-    assert (turn.answer, turn.error) == (None, "The question is empty: ask something.")
-    assert len(session.turns) == 2
-    session.clear()
-    assert session.turns == []
+    session.ask(" ")
+    answered, failed = session.turns
+    assert answered.document.text[answered.answer.start : answered.answer.end] == "Japan"
+    assert (failed.answer, failed.error) == (None, "The question is empty: ask something.")
 
 
 def test_no_document_is_a_sentence(session):
     for identity in list(session.documents):
         session.remove(identity)
-    assert session.ask("Who?").error == "There is no document: add one to ask."
+    assert asked(session, "Who?").error == "There is no document: add one to ask."
 
 
 def test_the_same_document_again_changes_nothing(session):
@@ -80,8 +84,19 @@ def test_there_may_be_so_many_documents(session):
     assert len(session.documents) == MAX_DOCUMENTS
 
 
-def test_reading_is_stopped_from_another_thread(session):
-    long = Document.from_text("".join(f"Hall {number} holds {number} fishes. " for number in range(9000)))
+@pytest.fixture
+def long():
+    return Document.from_text("".join(f"Hall {number} holds {number} fishes. " for number in range(9000)))
+
+
+def test_there_may_be_so_many_characters(session, long, monkeypatch):
+    monkeypatch.setattr("ui.session.MAX_CHARACTERS", len(long.text))
+    with pytest.raises(InputError, match=r"With Hall 0 .* there would be \d{3},\d{3} characters of at most"):
+        session.add(long, quiet)
+    assert long.id not in session.documents
+
+
+def test_reading_is_stopped_from_another_thread(session, long):
     started = threading.Event()
 
     def progress(done, of):
@@ -93,8 +108,29 @@ def test_reading_is_stopped_from_another_thread(session):
     with pytest.raises(Stopped):
         session.add(long, progress)
     assert long.id not in session.documents
+    with pytest.raises(Stopped):  # the next one of the same selection
+        session.add(ACME, quiet)
+    session.begin_reading()
     session.add(ACME, quiet)
     assert ACME.id in session.documents
+
+
+def test_documents_are_asked_and_removed_while_another_is_read(session, long):
+    session.add(ACME, quiet)
+    steps = []
+
+    def progress(done, of):
+        steps.append(done)
+        if done == 256:
+            assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
+            session.remove(ACME.id)
+            session.add(BOLT, quiet)
+
+    session.add(long, progress)
+    assert 256 in steps
+    assert list(session.documents)[1:] == [BOLT.id, long.id]
+    assert asked(session, "Who leads Bolt?").answer.text == "Carl Dahl"
+    assert asked(session, "How many fishes does Hall 77 hold?").answer.document == long.id
 
 
 def test_an_upload_is_read_and_deleted(tmp_path):
@@ -102,6 +138,8 @@ def test_an_upload_is_read_and_deleted(tmp_path):
     path.write_text(ACME.text)
     assert read_upload(str(path)) == Document.from_text(ACME.text, "note.txt", str(path))
     assert not path.exists()
+    with pytest.raises(InputError, match=r"note\.txt was not read: choose it again"):
+        read_upload(str(path))
 
 
 def test_a_bad_upload_is_named_without_its_folder_and_deleted(tmp_path):
