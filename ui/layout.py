@@ -52,6 +52,7 @@ class Layout:
                 self.documents = _html("documents")
                 self.correction = _html("correction", visible=False)
                 self.pane = _html("pane", js_on_load=SCRIPT, limit=limit, suffixes=SUFFIXES)
+                self.status = _html("status")
                 with gr.Accordion("Add documents", open=False):
                     self.files = gr.File(
                         label="Files", file_count="multiple", file_types=list(SUFFIXES), height=140
@@ -60,7 +61,6 @@ class Layout:
                     with gr.Row():
                         self.add_text = gr.Button("Add the text", size="sm", min_width=100)
                         self.stop = gr.Button("Stop reading", size="sm", min_width=100)
-                self.status = _html("status")
 
 
 def _html(name: str, **settings: Any) -> gr.HTML:
