@@ -20,7 +20,7 @@ from qa.reader import Reader
 
 # Characters of the article on either side of a question's paragraph: the passages that compete with it.
 SURROUNDINGS = 3000
-UNANSWERABLE = 1 / 3  # of the questions people ask a text, as in the sets that were written for this
+UNANSWERABLE = 1 / 2  # of the questions: nothing is presumed of those people will ask
 FEWEST = 50  # questions of either kind, below which a fit says nothing
 
 
@@ -34,7 +34,7 @@ def calibrate(
 
     Each question is asked twice: of its paragraph alone and of the paragraph in its surroundings, since the
     best of many passages scores higher by chance than the best of few. The unanswerable ones are weighed to
-    be a third of all, whatever their share of the data.
+    be half of all, whatever their share of the data.
 
     Raises:
         InputError: there are too few questions with or without an answer.

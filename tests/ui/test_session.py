@@ -130,7 +130,7 @@ def test_documents_are_asked_and_removed_while_another_is_read(session, long):
     assert 256 in steps
     assert list(session.documents)[1:] == [BOLT.id, long.id]
     assert asked(session, "Who leads Bolt?").answer.text == "Carl Dahl"
-    assert asked(session, "How many fishes does Hall 77 hold?").answer.document == long.id
+    assert asked(session, "How many fishes does Hall 77 hold?").document == long
 
 
 def test_an_upload_is_read_and_deleted(tmp_path):
