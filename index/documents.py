@@ -14,13 +14,8 @@ from index.errors import InputError
 logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
-SUFFIXES = (
-    ".txt",
-    ".text",
-    ".md",
-    ".markdown",
-    ".rst",
-)  # of files that hold text; `read_file` takes any name
+# Of files that hold text; `read_file` takes any name.
+SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst")
 
 # Byte order marks, longest first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _BYTE_ORDER_MARKS = (

@@ -76,21 +76,16 @@ class MemoryIndex:
 
     def only(self, document_ids: Iterable[str]) -> MemoryIndex:
         """A new index of some of these documents; nothing is embedded again."""
-        wanted = [identity for identity in document_ids if identity in self._documents]
-        passages: dict[int, Passage] = {
-            number: passage for number, passage in self._passages.items() if passage.document_id in wanted
-        }
         part = MemoryIndex(self._embedder, self._split)
-        vectors = self._vectors.reconstruct_batch(np.array(list(passages), np.int64))
-        part._take({i: self._documents[i] for i in wanted}, list(passages.values()), vectors)
+        part._take(*self._parts(document_ids))
         return part
 
     def joined(self, other: MemoryIndex) -> MemoryIndex:
         """A new index of these documents and another's, of the same embedder; nothing is embedded again."""
         both = self.only(self._documents)
-        new = other.only(identity for identity in other.documents if identity not in self._documents)
-        numbers = np.array(list(new.passages), np.int64)
-        both._take(new.documents, list(new.passages.values()), new._vectors.reconstruct_batch(numbers))
+        both._take(
+            *other._parts(identity for identity in other._documents if identity not in self._documents)
+        )
         return both
 
     def search_vectors(self, question: str, count: int) -> Hits:
@@ -114,6 +109,13 @@ class MemoryIndex:
             vectors.append(self._embedder.encode(texts[begin : begin + EMBEDDED_AT_ONCE]))
         progress(len(texts), len(texts))
         return np.concatenate(vectors)
+
+    def _parts(self, document_ids: Iterable[str]) -> tuple[dict[str, Document], list[Passage], np.ndarray]:
+        """Some of the documents with their passages and vectors; unknown ones are passed over."""
+        documents = {i: self._documents[i] for i in document_ids if i in self._documents}
+        passages = {n: passage for n, passage in self._passages.items() if passage.document_id in documents}
+        vectors: np.ndarray = self._vectors.reconstruct_batch(np.array(list(passages), np.int64))
+        return documents, list(passages.values()), vectors
 
     def _take(self, documents: Mapping[str, Document], passages: list[Passage], vectors: np.ndarray) -> None:
         numbers = range(self._next, self._next + len(passages))

@@ -81,6 +81,8 @@ class Session:
             InputError: it is too much with those that are there.
             Stopped: `stop` was called; the document is not added.
         """
+        if document.id in self.documents:
+            return
         self._check_room(document)
 
         def step(done: int, of: int) -> None:
@@ -108,10 +110,10 @@ class Session:
             self._one = None
 
     def _check_room(self, document: Document) -> None:
-        documents = {**self.documents, document.id: document}
+        documents = [*self.documents.values(), document]
         if len(documents) > MAX_DOCUMENTS:
             raise InputError(f"There are {MAX_DOCUMENTS} documents already: remove one to add another.")
-        characters = sum(len(each.text) for each in documents.values())
+        characters = sum(len(each.text) for each in documents)
         if characters > MAX_CHARACTERS:
             raise InputError(
                 f"With {document.title} there would be {characters:,} characters of at most "

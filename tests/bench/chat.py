@@ -20,6 +20,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.conftest import BROWSERS, FLAGS
+from tests.ui.conftest import free_port
+
 QUESTIONS = (
     "Where was Carlos Ghosn arrested?",
     "What is Renault investing in?",
@@ -27,7 +30,6 @@ QUESTIONS = (
     "What is Nissan's restructuring focused on?",
 )
 ROUNDS = 5
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Resolves when one more reply than before stands in the conversation, with the milliseconds since Enter.
 WAIT = """before => new Promise(resolve => {
   const replies = () => document.querySelectorAll(".answer, .abstention").length;
@@ -44,7 +46,7 @@ def main() -> None:
     command = argparse.ArgumentParser(description="Time the chat in a browser.")
     command.add_argument("--screenshot", type=Path, metavar="FILE", help="write a picture of the page there")
     options = command.parse_args()
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "qa.cli", "chat", "--port", str(port), "--no-browser"],
         stdout=subprocess.DEVNULL,
@@ -52,7 +54,7 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             path = next(found for name in BROWSERS if (found := shutil.which(name)))
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
             page = browser.new_page(viewport={"width": 1200, "height": 760})
             listening = _listening(port)
             page.goto(f"http://127.0.0.1:{port}")
@@ -100,12 +102,6 @@ def _listening(port: int) -> float:
             return time.perf_counter()
         except OSError:
             time.sleep(0.01)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -42,6 +42,19 @@ def upload(page, *paths):
     page.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
 
 
+def select(page, words):
+    """Select the first occurrence of words in the document pane, as a person does with the mouse."""
+    page.locator("#pane .text").evaluate(
+        """(text, words) => {
+          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode() && !walker.currentNode.data.includes(words)) {}
+          const node = walker.currentNode, start = node.data.indexOf(words);
+          getSelection().setBaseAndExtent(node, start, node, start + words.length);
+        }""",
+        words,
+    )
+
+
 @pytest.fixture
 def acme(tmp_path):
     path = tmp_path / "acme.md"
@@ -365,23 +378,7 @@ def test_thumbs_make_a_gold_set(chats, visit, tmp_path, article):
     page.get_by_role("button", name="This is the answer").click()
     expect(page.locator("#correction")).to_contain_text("Nothing is marked yet.")
     start = article.text.index("2018")
-    page.evaluate(
-        """start => {
-          const text = document.querySelector("#pane .text");
-          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
-          let node, at = 0;
-          while ((node = walker.nextNode())) {
-            if (start < at + node.length) break;
-            at += node.length;
-          }
-          const range = document.createRange();
-          range.setStart(node, start - at);
-          range.setEnd(node, start - at + 4);
-          getSelection().removeAllRanges();
-          getSelection().addRange(range);
-        }""",
-        start,
-    )
+    select(page, "2018")
     page.get_by_role("button", name="This is the answer").click()
     expect(page.locator("#correction")).to_contain_text("Thank you")
     ask(page, "Who was arrested in Peru?")
@@ -406,16 +403,7 @@ def test_a_correction_counts_characters_as_python_does(chats, visit, tmp_path):
     ask(page, "Who is the firm led by?")
     expect(replies(page)).to_have_count(1)
     page.get_by_role("button", name="Wrong").click()
-    page.locator("#pane .text").evaluate(
-        """text => {
-          const pieces = [];
-          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
-          while (walker.nextNode()) pieces.push(walker.currentNode);
-          const node = pieces.find(piece => piece.data.includes("Ada Berg"));
-          getSelection().selectAllChildren(node.parentNode);
-          getSelection().setBaseAndExtent(node, node.data.indexOf("Ada"), node, node.data.indexOf("Ada") + 8);
-        }"""
-    )
+    select(page, "Ada Berg")
     page.get_by_role("button", name="This is the answer").click()
     expect(page.locator("#correction")).to_contain_text("Thank you")
     (row,) = read_gold(path)
