@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
 import sys
@@ -67,6 +68,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(_no_address(options.host, options.port)) from None
     sys.stdout.write(f"The chat is at {url} (Ctrl-C ends it).\n")
     sys.stdout.flush()
+    # Python's garbage collector would look through all that is loaded, 100 ms and more, during an answer.
+    gc.collect()
+    gc.freeze()
     page.blocks.block_thread()
 
 
