@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     """Average, export and calibrate as `options`, those of `qa.cli`, say."""
     out = Path(options.out)
     average([Path(folder) for folder in options.run], out)
-    finish(out, options.data)
+    finish(out, options.data, options.unseen)
 
 
 def average(runs: Sequence[Path], out: Path) -> None:

@@ -20,8 +20,9 @@ from qa.reader import Reader
 
 # Characters of the article on either side of a question's paragraph: the passages that compete with it.
 SURROUNDINGS = 3000
-UNANSWERABLE = 1 / 2  # of the questions: nothing is presumed of those people will ask
-FEWEST = 50  # questions of either kind, below which a fit says nothing
+ANSWERABLE, UNANSWERABLE, FOREIGN = range(3)  # the last are questions of another text
+SHARES = np.array([0.5, 0.4, 0.1])  # of each kind: whether a text answers is presumed of nobody's question
+FEWEST = 50  # questions with and without an answer, below which a fit says nothing
 
 
 def calibrate(
@@ -33,37 +34,42 @@ def calibrate(
     """Fit the confidence of a reader.
 
     Each question is asked twice: of its paragraph alone and of the paragraph in its surroundings, since the
-    best of many passages scores higher by chance than the best of few. The unanswerable ones are weighed to
-    be half of all, whatever their share of the data.
+    best of many passages scores higher by chance than the best of few. Each text is also asked a question of
+    another: the unanswerable ones of gold sets are about their text, and not all that people ask is. Each
+    kind is weighed to its share in `SHARES`, whatever its share of the data.
 
     Raises:
         InputError: there are too few questions with or without an answer.
     """
     rows: list[np.ndarray] = []
     right: list[bool] = []
-    absent: list[bool] = []
-    for (document, split), group in _by_text(questions).items():
+    kinds: list[int] = []
+    groups = list(_by_text(questions).items())
+    elsewhere = groups[len(groups) // 2 :] + groups[: len(groups) // 2]
+    for ((document, split), group), (_, others) in zip(groups, elsewhere, strict=True):
         index = MemoryIndex(embedder, split)
         index.add([document])
         engine = ArticleQA(index, reader)
-        for question in group:
+        asked = [(question, UNANSWERABLE if question.is_impossible else ANSWERABLE) for question in group]
+        asked += [(others[0], FOREIGN)] if others is not group else []
+        for question, kind in asked:
             retrieved = retrieve(index, question.question, PASSAGES_READ)
             spans = engine.spans(question.question, retrieved)
             best = document.text[spans[0].start : spans[0].end]
             rows.append(span_features(spans, retrieved))
-            right.append(not question.is_impossible and f1(best, question.answers) >= RIGHT)
-            absent.append(question.is_impossible)
+            kinds.append(kind)
+            right.append(kind == ANSWERABLE and f1(best, question.answers) >= RIGHT)
             if len(rows) % 1000 == 0:
                 progress(f"calibrating: {len(rows)} questions asked")
-    missing = np.array(absent)
-    if min(missing.sum(), (~missing).sum()) < FEWEST:
+    counts = np.bincount(kinds, minlength=len(SHARES))
+    if min(counts[ANSWERABLE], counts[UNANSWERABLE]) < FEWEST:
         raise InputError(
-            f"There are {missing.sum()} unanswerable and {(~missing).sum()} answerable cases to fit on: "
-            f"give data with at least {FEWEST} of each."
+            f"There are {counts[UNANSWERABLE]} unanswerable and {counts[ANSWERABLE]} answerable cases to fit "
+            f"on: give data with at least {FEWEST} of each."
         )
-    share = missing.mean()
-    weights = np.where(missing, UNANSWERABLE / share, (1 - UNANSWERABLE) / (1 - share))
-    return Calibration.fit(np.array(rows), np.array(right, float), missing.astype(float), weights)
+    of = np.array(kinds)
+    weights = (SHARES * len(of) / np.maximum(counts, 1))[of]
+    return Calibration.fit(np.array(rows), np.array(right, float), (of != ANSWERABLE).astype(float), weights)
 
 
 def _by_text(questions: Iterable[GoldQuestion]) -> dict[tuple[Document, Splitter], list[GoldQuestion]]:

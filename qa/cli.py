@@ -146,6 +146,7 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, default=32)
     command.add_argument("--learning-rate", type=float, default=1.5e-4)
     command.add_argument("--seed", type=int, default=1)
+    _add_unseen(command)
 
 
 def _add_average(command: argparse.ArgumentParser) -> None:
@@ -157,6 +158,14 @@ def _add_average(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", action="append", required=True, metavar="FILE",
         help="gold set the runs were trained on, repeatable; the confidence is fitted on what they left out",
+    )  # fmt: skip
+    _add_unseen(command)
+
+
+def _add_unseen(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--unseen", action="append", default=[], metavar="FILE",
+        help="gold set to fit the confidence on besides, repeatable; it is not trained on",
     )  # fmt: skip
 
 

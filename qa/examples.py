@@ -3,7 +3,8 @@
 A context is a paragraph, or a passage where the paragraph is long, so that the reader is trained on what the
 retriever hands it. Besides the context that holds the answer, a share of the questions comes with the best
 retrieved passage of the same article that lacks it, the hardest negatives whole-article answering meets,
-and a share comes changed by a rule of `qa.adversarial` until the context does not answer it.
+a share comes changed by a rule of `qa.adversarial` until the context does not answer it, and a share with a
+context of another article, as people ask what has nothing to do with a document.
 """
 
 from __future__ import annotations
@@ -59,14 +60,16 @@ class Shares:
     Attributes:
         negatives: of the answerable questions, that also come with a retrieved passage without the answer.
         adversarial: of the answerable questions, that also come changed until their context does not answer.
+        foreign: of the questions, that also come with a context of another article.
         cropped: of the examples, that keep a part of their context only.
         unmarked: of the questions, that lose their question mark, as people type.
         mistyped: of the questions, that have two letters in the wrong order.
     """
 
-    negatives: float = 0.2
-    adversarial: float = 0.3
-    cropped: float = 0.25
+    negatives: float = 0.12
+    adversarial: float = 0.1
+    foreign: float = 0.04
+    cropped: float = 0.2
     unmarked: float = 0.15
     mistyped: float = 0.05
 
@@ -105,17 +108,20 @@ def make_articles(questions: Iterable[GoldQuestion], embedder: Embedder) -> dict
 
 
 def make_examples(
-    question: GoldQuestion, article: Article, shares: Shares, rng: random.Random
+    question: GoldQuestion, articles: dict[str, Article], shares: Shares, rng: random.Random
 ) -> Iterator[Example]:
-    """Examples of a gold question: the one with its answer, and at times one or two without.
+    """Examples of a gold question: the one with its answer, and at times up to three without.
 
     Args:
         question: with or without an answer.
-        article: that it was asked of.
+        articles: by their documents' ids; the question's own is among them.
         shares: of `rng`'s draws.
         rng: draws which.
     """
-    q = question
+    q, article = question, articles[question.document.id]
+    if rng.random() < shares.foreign:
+        other = articles[rng.choice(list(articles))]
+        yield from [Example(q.question, rng.choice(other.texts), ())] if other is not article else []
     own = [
         i
         for i, (start, end) in enumerate(article.contexts)

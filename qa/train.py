@@ -34,7 +34,7 @@ CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SIZE = 3  # times the weights: AdamW keeps two values for each
 RECORD = "run.json"
 SAY = functools.partial(print, flush=True)  # at once, also into a file
-AS_WRITTEN = Shares(negatives=0.0, adversarial=0.0, cropped=0.0, unmarked=0.0, mistyped=0.0)
+AS_WRITTEN = Shares(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class _Mixture:
         self, questions: Sequence[GoldQuestion], shares: Shares, rng: random.Random
     ) -> Iterator[Features]:
         for question in questions:
-            for example in make_examples(question, self._articles[question.document.id], shares, rng):
+            for example in make_examples(question, self._articles, shares, rng):
                 yield from make_features(varied(example, shares, rng), self._tokenizer)
 
 

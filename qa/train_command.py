@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,21 @@ def run(options: argparse.Namespace) -> None:
     )
     out = Path(options.out)
     train(recipe, options.base, out)
-    finish(out, list(data))
+    finish(out, list(data), options.unseen)
 
 
-def finish(out: Path, data: list[str]) -> None:
-    """Export the trained reader of a run's folder, calibrate it and write its card."""
+def finish(out: Path, data: list[str], unseen: Sequence[str] = ()) -> None:
+    """Export the trained reader of a run's folder, calibrate it and write its card.
+
+    Args:
+        out: the run's folder.
+        data: gold sets that it was trained on; what was kept from training is calibrated on.
+        unseen: further gold sets to calibrate on, whole.
+    """
     shipped = out / SHIPPED
     export_reader(out, shipped)
     questions = [question for name in data for question in read_gold(name) if is_held_out(question)]
+    questions += [question for name in unseen for question in read_gold(name)]
     calibrate(OnnxReader(shipped), load_embedder(), questions).save(shipped)
     (shipped / CARD).write_text(card(json.loads((out / RECORD).read_text())))
     print(f'done: article-qa ask --reader {shipped} "..."')

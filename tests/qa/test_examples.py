@@ -31,7 +31,7 @@ def shares(**given):
 def examples(questions, of_those, seed=0):
     """The examples of gold questions."""
     articles, rng = make_articles(questions, load_embedder()), random.Random(seed)
-    return [e for q in questions for e in make_examples(q, articles[q.document.id], of_those, rng)]
+    return [e for q in questions for e in make_examples(q, articles, of_those, rng)]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,14 @@ def test_negatives_are_passages_of_the_article_that_lack_the_answer():
     assert [(e.context, e.spans) for e in made if e.question == "Who founded the firm?"][1:] == [
         (PARAGRAPHS[1], ())
     ]
+
+
+def test_foreign_contexts_are_of_another_article():
+    questions = [gold("Who founded Acme?", "Ada Berg"), gold("Who won?", "Ines", text="Ines won the race.")]
+    made = [e for seed in range(9) for e in examples(questions, shares(foreign=1.0), seed)]
+    foreign = {(e.question, e.context) for e in made if not e.spans}
+    assert ("Who founded Acme?", "Ines won the race.") in foreign
+    assert {context for question, context in foreign if question == "Who won?"} == set(PARAGRAPHS[:1])
 
 
 def test_an_unanswerable_question_comes_without_spans():
