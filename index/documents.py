@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from index.errors import InputError
+from index.formats import TEXT, extract, recognise
 
 logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
-# Of files that hold text; `read_file` takes any name.
-SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst")
+# Of files that are read; `read_file` takes any name.
+SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".html", ".htm", ".xhtml", ".pdf", ".docx")
 
 # Byte order marks, longest first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _BYTE_ORDER_MARKS = (
@@ -47,7 +48,9 @@ class Document:
     page_starts: tuple[int, ...] = ()
 
     @classmethod
-    def from_text(cls, text: str, title: str = "", source: str = "") -> Document:
+    def from_text(
+        cls, text: str, title: str = "", source: str = "", page_starts: tuple[int, ...] = ()
+    ) -> Document:
         """Make a document of a text.
 
         Lone surrogates, which are no characters and which no tokenizer accepts, become U+FFFD; nothing
@@ -60,16 +63,17 @@ class Document:
             raise InputError(f"{source or 'The text'} is empty: give a text with at least one word.")
         text = text.translate(_SURROGATES) if not text.isascii() else text
         identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return cls(identity, title.translate(_SURROGATES) or _first_words(text), source, text)
+        return cls(identity, title.translate(_SURROGATES) or _first_words(text), source, text, page_starts)
 
 
 def read_file(path: Path | str) -> Document:
-    """Read a text file (UTF-8, or UTF-16/32 with a byte order mark).
+    """Read a file: text (UTF-8, or UTF-16/32 with a byte order mark), Markdown, HTML, PDF or DOCX.
 
-    Bytes that are not valid in the encoding become U+FFFD, with a logged warning.
+    What it is shows in its bytes, not in its name. In text, bytes that are not valid in the encoding become
+    U+FFFD, with a logged warning.
 
     Raises:
-        InputError: the file is missing, a folder, unreadable, not text, or blank.
+        InputError: the file is missing, a folder, unreadable, damaged, of another kind, or blank.
     """
     path = Path(path)
     try:
@@ -77,24 +81,31 @@ def read_file(path: Path | str) -> Document:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the path.") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder: name a text file.") from None
+        raise InputError(f"{path} is a folder: name a file.") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read ({reason}): check the path and its permissions.") from None
-    return Document.from_text(_decode(data, str(path)), title=path.name, source=str(path))
+    return _document(data, str(path), title=path.name, source=str(path))
 
 
 def read_stream(stream: BinaryIO | None = None) -> Document:
     """Read a document from a binary stream, standard input by default.
 
     Raises:
-        InputError: what was read is not text, or blank.
+        InputError: what was read is damaged, of a kind that is not read, or blank.
     """
     data = (stream or sys.stdin.buffer).read()
-    text = _decode(data, "Standard input")
-    if not text.strip():
+    if not data.strip():
         raise InputError("Standard input is empty: pipe a text into it.")
-    return Document.from_text(text, source="-")
+    return _document(data, "Standard input", title="", source="-")
+
+
+def _document(data: bytes, name: str, title: str, source: str) -> Document:
+    kind = recognise(data, name)
+    if kind == TEXT:
+        return Document.from_text(_decode(data, name), title, source)
+    read = extract(kind, data, name)
+    return Document.from_text(read.text, title, source, read.page_starts)
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -106,8 +117,8 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         text = body.decode(encoding, errors="replace")
         bad, at = text.count("\ufffd"), error.start + len(mark)
-    if body.startswith(b"%PDF-") or "\x00" in text or bad > len(text) / 10:  # a small PDF is all ASCII
-        raise InputError(f"{name} is not a text file: save it as UTF-8 text first.")
+    if "\x00" in text or bad > len(text) / 10:
+        raise InputError(f"{name} is not a text file: save it as UTF-8 text, PDF or .docx first.")
     if bad:
         logger.warning(
             "%s is not valid %s (first at byte %d): unreadable characters are shown as \ufffd.",

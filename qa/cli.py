@@ -76,7 +76,7 @@ def _add_ask(command: argparse.ArgumentParser) -> None:
 def _add_chat(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "files", nargs="*", metavar="FILE",
-        help="text file everybody begins with; - is standard input (default: the bundled article)",
+        help="file everybody begins with; - is standard input (default: the bundled article)",
     )  # fmt: skip
     _add_models(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -122,7 +122,8 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
 
 def _add_sources(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--file", action="append", metavar="F", help="text file to ask, repeatable; - reads standard input "
+        "--file", action="append", metavar="F",
+        help="file to ask, repeatable: text, Markdown, HTML, PDF or DOCX; - reads standard input "
         "(default: the bundled article)",
     )  # fmt: skip
     _add_models(command)

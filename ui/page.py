@@ -159,7 +159,7 @@ class ChatPage:
 
     def _refusal(self, name: str) -> str:
         return (
-            f"{name} is not a text file ({', '.join(SUFFIXES)}) of at most {self._limit:,} bytes: "
+            f"{name} is not a file to read ({', '.join(SUFFIXES)}) of at most {self._limit:,} bytes: "
             "choose another."
         )
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from index.documents import SUFFIXES
 from qa.cli import main
 from qa.gold import read_gold
+from tests.index.formats.files import page as page_of
+from tests.index.formats.files import pdf, word
 
 PHONE = {"width": 380, "height": 740}
 HOSTILE = (
@@ -162,19 +165,20 @@ def test_everything_is_reached_by_the_keyboard(chat, visit):
 
 def test_files_of_each_type_are_added_and_a_bad_one_gets_its_sentence(chat, visit, tmp_path):
     page = visit(chat)
-    paths = []
-    for number, suffix in enumerate((".txt", ".text", ".md", ".markdown", ".rst")):
-        paths.append(tmp_path / f"file{suffix}")
-        paths[-1].write_text(
-            f"The code of hall {number} is X{number}Y.", encoding="utf-16" if number == 1 else "utf-8"
-        )
+    paths = [tmp_path / f"file{suffix}" for suffix in SUFFIXES]
+    for number, path in enumerate(paths):
+        text = f"The code of hall {number} is X{number}Y."
+        made = {".pdf": lambda t: pdf(["A page before.", t]), ".docx": lambda t: word([t])}
+        made |= dict.fromkeys((".html", ".htm", ".xhtml"), lambda t: page_of(f"<p>{t}</p>"))
+        made |= {".text": lambda t: t.encode("utf-16")}
+        path.write_bytes(made.get(path.suffix, str.encode)(text))
     bad = tmp_path / "<b>bad.txt"
     bad.write_bytes(b"\x00\x01\x02")
     twice = tmp_path / "again" / "file.txt"
     twice.parent.mkdir()
     twice.write_text(paths[0].read_text())
     upload(page, paths[0], bad, *paths[1:], twice)
-    expect(page.locator("#documents li")).to_have_count(6)
+    expect(page.locator("#documents li")).to_have_count(1 + len(SUFFIXES))
     expect(page.locator("#status .error")).to_have_text(
         re.compile(r"bad\.txt is not a text file: save it as UTF-8")
     )
@@ -182,6 +186,8 @@ def test_files_of_each_type_are_added_and_a_bad_one_gets_its_sentence(chat, visi
     ask(page, "What is the code of hall 3?")
     expect(answers(page)).to_have_text("X3Y")
     expect(page.locator("#documents .current")).to_contain_text("file.markdown")
+    ask(page, f"What is the code of hall {SUFFIXES.index('.pdf')}?")
+    expect(page.locator(".answer .about .place").last).to_contain_text("file.pdf, page 2")
 
 
 def test_files_that_are_no_text_or_too_large_are_named_and_the_others_added(chats, visit, acme, tmp_path):
@@ -195,8 +201,10 @@ def test_files_that_are_no_text_or_too_large_are_named_and_the_others_added(chat
     expect(page.locator("#status .error")).to_have_text("The text has more than 1,024 bytes: add a part.")
     upload(page, tmp_path / "<img src=x>.png", tmp_path / "large.txt")
     expect(page.locator("#status .error")).to_have_count(2)
-    expect(page.locator("#status .error").first).to_contain_text("<img src=x>.png is not a text file (.txt,")
-    expect(page.locator("#status .error").last).to_contain_text("large.txt is not a text file")
+    expect(page.locator("#status .error").first).to_contain_text(
+        "<img src=x>.png is not a file to read (.txt,"
+    )
+    expect(page.locator("#status .error").last).to_contain_text("large.txt is not a file to read")
     assert page.locator("#status img").count() == 0
 
 

@@ -147,5 +147,5 @@ def test_a_bad_upload_is_named_without_its_folder_and_deleted(tmp_path):
     path.write_bytes(b"\x00\x01")
     with pytest.raises(InputError) as error:
         read_upload(str(path))
-    assert str(error.value) == "note.txt is not a text file: save it as UTF-8 text first."
+    assert str(error.value) == "note.txt is not a text file: save it as UTF-8 text, PDF or .docx first."
     assert not path.exists()
