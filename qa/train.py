@@ -138,7 +138,7 @@ def train(recipe: Recipe, base: str | None, out: Path, progress: Callable[[str],
         InputError: a data file or the base cannot be used, `out` holds a run with other settings, or the
             disk is full.
     """
-    record = _record(recipe, base)
+    record = record_of(recipe, base)
     if _claim(out, record):
         return []
     torch.manual_seed(recipe.seed)
@@ -231,7 +231,7 @@ def _batches(features: list[Features], recipe: Recipe, epoch: int) -> list[list[
     return batches
 
 
-def _record(recipe: Recipe, base: str | None) -> dict[str, Any]:
+def record_of(recipe: Recipe, base: str | None) -> dict[str, Any]:
     """What tells one run from another: settings, base and the data's hashes; no paths.
 
     A base that was trained here brings its own record along, so that the last one tells the whole story.

@@ -40,7 +40,7 @@ On the windows kept from training, after each epoch: {held_out}.
 
 def run(options: argparse.Namespace) -> None:
     """Train as `options`, those of `qa.cli`, say; what is finished already is not done again."""
-    data = dict(_with_times(item) for item in options.data)
+    data = dict(with_times(item) for item in options.data)
     recipe = Recipe(
         data,
         epochs=options.epochs,
@@ -117,7 +117,7 @@ def _settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _with_times(item: str) -> tuple[str, float]:
+def with_times(item: str) -> tuple[str, float]:
     """FILE=TIMES, or FILE for once. A file whose name holds "=" needs its times said."""
     name, separator, times = item.rpartition("=")
     if not separator:

@@ -1,14 +1,19 @@
 """The questions that were written for the training of the reader, as gold sets to train on.
 
-    python -m tests.bench.written FOLDER squad11_train_part.jsonl.gz squadshifts_new_wiki.jsonl.gz ...
+    python -m tests.bench.written FOLDER squad11_train_part.jsonl.gz news_a.jsonl ...
 
 They were written for this project by a language model that read each paragraph, by the guidelines of SQuAD
 2.0 (Rajpurkar et al. 2018), and checked on samples by reading:
 
-- `written.jsonl.gz`: two answerable and three unanswerable questions for each of 5,120 paragraphs; the latter
+- `written.jsonl.gz`: two answerable and three unanswerable questions for each of 5,600 paragraphs; the latter
   have a plausible wrong answer in the paragraph;
 - `edited.jsonl.gz`: answerable questions of SQuAD 1.1 and SQuADShifts with a word or two changed, so that
-  their paragraph does not answer them.
+  their paragraph does not answer them, most of them twice in different ways;
+- `pairs.jsonl.gz`: answerable questions as SQuAD has them, each with a twin of a word or two changed, which
+  its paragraph does not answer;
+- `off_topic.txt.gz`: what people type that has nothing to do with a document; each is asked of a paragraph
+  and of a document;
+- `documents.jsonl.gz`: invented documents with questions, whole, to fit the confidence on.
 
 The paragraphs are not here: each is known by its SHA-256 and looked up in the sets given. Licence of the
 questions: CC BY-SA 4.0, as that of the sets.
@@ -20,13 +25,18 @@ import argparse
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import random
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qa.gold import occurrences
 
-SETS = ("written.jsonl.gz", "edited.jsonl.gz")
+HERE = Path(__file__).parent
+SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz")
+OFF_TOPIC, DOCUMENTS = "off_topic", "documents.jsonl.gz"
+SHORT = 200  # characters of a paragraph of a document below which nothing is asked of it
 
 
 def main() -> None:
@@ -35,16 +45,26 @@ def main() -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the gold sets are written there")
     command.add_argument("data", type=Path, nargs="+", metavar="FILE", help="sets that hold the paragraphs")
     options = command.parse_args()
-    paragraphs = {_digest(row["context"]): row for path in options.data for row in _rows(path)}
+    rows = [row for path in options.data for row in _rows(path)]
+    paragraphs = {_digest(row["context"]): row for row in rows if "context" in row}
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in SETS:
-        questions = list(_rows(Path(__file__).parent / name))
-        rows = list(gold_rows(questions, paragraphs))
-        with gzip.GzipFile(options.folder / name, "wb", mtime=0) as file:
-            file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+        questions = list(_rows(HERE / name))
+        joined = list(gold_rows(questions, paragraphs))
+        _write(options.folder / name, joined)
         print(
-            f"{name}: {len(rows)} questions; the paragraphs of {len(questions) - len(rows)} more are missing"
+            f"{name}: {len(joined)} questions; paragraphs of {len(questions) - len(joined)} more are missing"
         )
+    messages = gzip.decompress((HERE / f"{OFF_TOPIC}.txt.gz").read_bytes()).decode().splitlines()
+    documents = [
+        {"context": part, "article": row["title"]}
+        for row in rows
+        for part in row.get("text", "").splitlines()
+        if len(part) >= SHORT
+    ]
+    kinds = [group for group in (list(paragraphs.values()), documents) if group]
+    _write(options.folder / f"{OFF_TOPIC}.jsonl.gz", off_topic_rows(messages, kinds))
+    shutil.copy(HERE / DOCUMENTS, options.folder)
 
 
 def gold_rows(
@@ -64,19 +84,47 @@ def gold_rows(
         text = source["context"][row["start"] : row["end"]]
         # Where the same words stand more than once, any of the places will do.
         places = [] if row["is_impossible"] else occurrences(source["context"], text)
-        yield {
-            "id": f"{row['paragraph']}-{number}",
-            "article": source["article"],
-            "question": row["question"],
-            "context": source["context"],
-            "answers": [{"text": text, "answer_start": start} for start, _ in places],
-            "is_impossible": row["is_impossible"],
-        }
+        answers = [{"text": text, "answer_start": start} for start, _ in places]
+        yield _gold_row(f"{row['paragraph']}-{number}", row["question"], source, answers)
+
+
+def off_topic_rows(
+    messages: Sequence[str], kinds: Sequence[Sequence[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Each message asked of one paragraph of each kind, drawn at random, as rows of a gold set.
+
+    Args:
+        messages: what people type.
+        kinds: rows with `context` and `article`.
+    """
+    rng = random.Random(1)
+    for number, message in enumerate(messages):
+        for kind, paragraphs in enumerate(kinds):
+            yield _gold_row(f"off-topic-{number}-{kind}", message, rng.choice(paragraphs), [])
+
+
+def _gold_row(
+    identity: str, question: str, source: dict[str, Any], answers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "article": source["article"],
+        "question": question,
+        "context": source["context"],
+        "answers": answers,
+        "is_impossible": not answers,
+    }
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        yield from map(json.loads, file)
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    yield from map(json.loads, text.rstrip().split("\n"))
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with gzip.GzipFile(path, "wb", mtime=0) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
 def _digest(text: str) -> str:
