@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import faiss
@@ -61,7 +61,7 @@ class MemoryIndex:
         passages = [passage for document in new.values() for passage in self._split(document)]
         if not passages:
             return
-        self._take(new, passages, self._encode([passage.text for passage in passages], progress))
+        self._take(new, passages, encode(self._embedder, [passage.text for passage in passages], progress))
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Remove documents by their ids; unknown ones are passed over."""
@@ -82,10 +82,21 @@ class MemoryIndex:
 
     def joined(self, other: MemoryIndex) -> MemoryIndex:
         """A new index of these documents and another's, of the same embedder; nothing is embedded again."""
+        documents, passages, vectors = other._parts(i for i in other._documents if i not in self._documents)
+        return self.extended(documents.values(), passages, vectors)
+
+    def extended(
+        self, documents: Iterable[Document], passages: Sequence[Passage], vectors: np.ndarray
+    ) -> MemoryIndex:
+        """A new index of these documents and more, whose passages were embedded before.
+
+        Args:
+            documents: that are not here yet.
+            passages: of them.
+            vectors: of the passages, float32, [passages, dimension].
+        """
         both = self.only(self._documents)
-        both._take(
-            *other._parts(identity for identity in other._documents if identity not in self._documents)
-        )
+        both._take({document.id: document for document in documents}, passages, vectors)
         return both
 
     def search_vectors(self, question: str, count: int) -> Hits:
@@ -100,16 +111,6 @@ class MemoryIndex:
         """The `count` best passages by BM25; fewer when fewer share a word with the question."""
         return self._words.search(question, count)
 
-    def _encode(self, texts: list[str], progress: Progress | None) -> np.ndarray:
-        if progress is None:
-            return self._embedder.encode(texts)
-        vectors = []
-        for begin in range(0, len(texts), EMBEDDED_AT_ONCE):
-            progress(begin, len(texts))
-            vectors.append(self._embedder.encode(texts[begin : begin + EMBEDDED_AT_ONCE]))
-        progress(len(texts), len(texts))
-        return np.concatenate(vectors)
-
     def _parts(self, document_ids: Iterable[str]) -> tuple[dict[str, Document], list[Passage], np.ndarray]:
         """Some of the documents with their passages and vectors; unknown ones are passed over."""
         documents = {i: self._documents[i] for i in document_ids if i in self._documents}
@@ -117,7 +118,9 @@ class MemoryIndex:
         vectors: np.ndarray = self._vectors.reconstruct_batch(np.array(list(passages), np.int64))
         return documents, list(passages.values()), vectors
 
-    def _take(self, documents: Mapping[str, Document], passages: list[Passage], vectors: np.ndarray) -> None:
+    def _take(
+        self, documents: Mapping[str, Document], passages: Sequence[Passage], vectors: np.ndarray
+    ) -> None:
         numbers = range(self._next, self._next + len(passages))
         if passages:
             self._vectors.add_with_ids(vectors, np.array(numbers, np.int64))
@@ -125,3 +128,15 @@ class MemoryIndex:
         self._passages.update(zip(numbers, passages, strict=True))
         self._documents.update(documents)
         self._next = numbers.stop
+
+
+def encode(embedder: Embedder, texts: list[str], progress: Progress | None = None) -> np.ndarray:
+    """The vectors of many texts, as `Embedder.encode`, with progress after each few."""
+    if progress is None:
+        return embedder.encode(texts)
+    vectors = []
+    for begin in range(0, len(texts), EMBEDDED_AT_ONCE):
+        progress(begin, len(texts))
+        vectors.append(embedder.encode(texts[begin : begin + EMBEDDED_AT_ONCE]))
+    progress(len(texts), len(texts))
+    return np.concatenate(vectors)

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from index import Document, read_file, read_stream
+from index import Document, InputError, read_file, read_stream
 from qa.answers import Answer
 from qa.engine import ArticleQA, check_question
 from seeds import ARTICLE
@@ -18,13 +18,26 @@ BOLD, PLAIN = "\033[1m", "\033[0m"
 def run(options: argparse.Namespace) -> None:
     """Answer `options.question`; the other options are those of `qa.cli`."""
     check_question(options.question)
-    engine = ArticleQA.from_documents(read_sources(options.file), options.reader, options.embedder)
-    answer = engine.answer(options.question)
+    answer = open_engine(options, options.file).answer(options.question)
     if options.json:
         text = json.dumps(answer.to_dict(), ensure_ascii=False)
     else:
         text = as_text(answer, bold=sys.stdout.isatty())
     sys.stdout.write(text + "\n")
+
+
+def open_engine(options: argparse.Namespace, files: Sequence[str] | None) -> ArticleQA:
+    """The engine of a command line: over the index it names, or over files.
+
+    Args:
+        options: with `index`, `reader` and `embedder`.
+        files: as `read_sources` takes them.
+    """
+    if options.index is None:
+        return ArticleQA.from_documents(read_sources(files), options.reader, options.embedder)
+    if files:
+        raise InputError(f"Files and --index {options.index} are both named: add the files to the index.")
+    return ArticleQA.open(options.index, options.reader, options.embedder)
 
 
 def read_sources(names: Sequence[str] | None) -> list[Document]:

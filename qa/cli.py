@@ -21,6 +21,7 @@ COMMANDS = {
     "average": "qa.average",
     "chat": "ui.chat",
     "evaluate": "qa.evaluate_command",
+    "index": "qa.index_command",
     "train": "qa.train_command",
 }
 TRAINING = ("average", "train")  # need the extra `train`
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_ask(commands.add_parser("ask", help="answer one question in the terminal"))
     _add_chat(commands.add_parser("chat", help="open the web chat"))
+    _add_index(commands.add_parser("index", help="keep documents in an index on disk"))
     _add_evaluate(commands.add_parser("evaluate", help="measure answers against a gold set"))
     _add_train(commands.add_parser("train", help="train, calibrate and export a reader"))
     _add_average(commands.add_parser("average", help="average the weights of trained readers"))
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_ask(command: argparse.ArgumentParser) -> None:
     command.add_argument("question", help="at most 2,000 characters")
     _add_sources(command)
+    _add_stored(command)
     command.add_argument("--json", action="store_true", help="print the whole Answer as JSON")
 
 
@@ -79,6 +82,7 @@ def _add_chat(command: argparse.ArgumentParser) -> None:
         help="file everybody begins with; - is standard input (default: the bundled article)",
     )  # fmt: skip
     _add_models(command)
+    _add_stored(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     command.add_argument(
         "--port", type=_port, help="port to listen on (default: the first free one from 7860)"
@@ -96,6 +100,21 @@ def _add_chat(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--mcp", action="store_true", help="serve `answer` as an MCP tool as well")
     command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+
+
+def _add_index(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add files; one that has changed takes the place of what it was")
+    remove = actions.add_parser("remove", help="remove documents")
+    listing = actions.add_parser("list", help="list the documents")
+    check = actions.add_parser("check", help="see that all is well")
+    for action in (add, remove, listing, check):
+        action.add_argument("folder", metavar="DIR", help="of the index; `add` makes it")
+        action.add_argument("--embedder", metavar="M", help="another embedder: a model's folder or hub id")
+    add.add_argument("paths", nargs="+", metavar="PATH", help="file, or folder whose files are added")
+    remove.add_argument("documents", nargs="+", metavar="DOCUMENT", help="id or file, as `list` shows them")
+    listing.add_argument("--json", action="store_true", help="print a JSON object a line")
+    check.add_argument("--repair", action="store_true", help="make anew what is wrong")
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
@@ -127,6 +146,10 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
         "(default: the bundled article)",
     )  # fmt: skip
     _add_models(command)
+
+
+def _add_stored(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--index", metavar="DIR", help="ask the documents of `article-qa index add DIR`")
 
 
 def _add_models(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from index.embedder import Embedder, load_embedder
 from index.passages import page_of, split_passages
 from index.retriever import Retrieved, retrieve
 from index.sentences import sentence_around
+from index.shelf import Shelf
 from index.store import MemoryIndex, Splitter
 from qa.answers import Answer, Quote
 from qa.confidence import UNCALIBRATED, Calibration, decision_score, span_features
@@ -32,15 +33,22 @@ class ArticleQA:
     """Answers questions from documents.
 
     Args:
-        index: the documents.
-        reader: finds the spans; None for the bundled one.
-        calibration: of that reader; None for the bundled one's.
+        index: the documents; those of a shelf are asked as they are at each question.
+        reader: finds the spans.
+        calibration: of that reader.
     """
 
-    def __init__(self, index: MemoryIndex, reader: Reader, calibration: Calibration = UNCALIBRATED) -> None:
-        self.index = index
+    def __init__(
+        self, index: MemoryIndex | Shelf, reader: Reader, calibration: Calibration = UNCALIBRATED
+    ) -> None:
+        self._documents = index
         self._reader = reader
         self._calibration = calibration
+
+    @property
+    def index(self) -> MemoryIndex:
+        """The documents as they are now."""
+        return self._documents.view() if isinstance(self._documents, Shelf) else self._documents
 
     @classmethod
     def from_documents(
@@ -82,6 +90,51 @@ class ArticleQA:
         """
         return cls.from_documents([read_file(path) for path in paths])
 
+    @classmethod
+    def open(
+        cls,
+        folder: Path | str,
+        reader: str | None = None,
+        embedder: str | None = None,
+        *,
+        create: bool = False,
+    ) -> ArticleQA:
+        """Over the documents in a folder that outlive this process: see `add` and `remove`.
+
+        Args:
+            folder: of the index.
+            reader: folder or hub id of a model; None for the bundled one.
+            embedder: the same, the one the index was made with.
+            create: whether to make the index where there is none.
+
+        Raises:
+            InputError: there is no index or none that can be used, or no such model.
+        """
+        return cls(Shelf(folder, _embedder(embedder), create=create), *_reader(reader))
+
+    def add(self, paths: Iterable[Path | str]) -> list[Document]:
+        """Add files; returns those that were new. One that has changed takes the place of what it was.
+
+        Raises:
+            InputError: a file cannot be read; those before it are added.
+        """
+        new = []
+        for path in paths:
+            document = read_file(Path(path).absolute())
+            if isinstance(self._documents, Shelf):
+                new += [document] if self._documents.add(document) else []
+            elif document.id not in self._documents.documents:
+                self._documents.remove(
+                    i for i, d in self.index.documents.items() if d.source == document.source
+                )
+                self._documents.add([document])
+                new.append(document)
+        return new
+
+    def remove(self, document_ids: Iterable[str]) -> None:
+        """Remove documents by their ids; unknown ones are passed over."""
+        self._documents.remove(document_ids)
+
     def only(self, document_ids: Iterable[str]) -> ArticleQA:
         """Over some of these documents, with the same models; nothing is read again."""
         return ArticleQA(self.index.only(document_ids), self._reader, self._calibration)
@@ -100,6 +153,8 @@ class ArticleQA:
 
     def answer_with_score(self, question: str) -> tuple[Answer, float]:
         """What `answer` gives, and by how much it decided: it answers where the score is above 0."""
+        if isinstance(self._documents, Shelf):  # one view of it for the whole question
+            return ArticleQA(self.index, self._reader, self._calibration).answer_with_score(question)
         began = time.perf_counter()
         question = check_question(question)
         retrieved = retrieve(self.index, question, PASSAGES_READ)

@@ -13,8 +13,7 @@ from pathlib import Path
 import gradio as gr
 
 from index import InputError
-from qa import ArticleQA
-from qa.ask import read_sources
+from qa.ask import open_engine
 from ui.feedback import FeedbackFile
 from ui.page import ChatPage
 
@@ -40,9 +39,9 @@ def run(options: argparse.Namespace) -> None:
         _check_mcp(auth)
     _check_address(options.host, options.port)
     feedback = FeedbackFile(Path(options.feedback)) if options.feedback else None
-    engine = ArticleQA.from_documents(read_sources(options.files), options.reader, options.embedder)
+    engine = open_engine(options, options.files)
     engine.answer(WARM_UP)
-    page = ChatPage(engine, options.max_upload, () if options.files else EXAMPLES, feedback)
+    page = ChatPage(engine, options.max_upload, () if options.files or options.index else EXAMPLES, feedback)
     # Gradio calls its own address once it listens, which no proxy can reach.
     os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost", options.host)))
     try:

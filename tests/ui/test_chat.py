@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from index.documents import SUFFIXES
+from qa import ArticleQA
 from qa.cli import main
 from qa.gold import read_gold
 from tests.index.formats.files import page as page_of
@@ -244,6 +245,18 @@ def test_an_empty_paste_gets_its_sentence(chat, visit):
     page.get_by_text("Add documents").click()
     page.get_by_text("Add the text").click()
     expect(page.locator("#status .error")).to_contain_text("is empty")
+
+
+def test_a_chat_over_an_index_asks_it_as_it_is_now(chats, visit, acme, tmp_path):
+    shelf = tmp_path / "shelf"
+    engine = ArticleQA.open(shelf, create=True)
+    engine.add([acme])
+    page = visit(chats.start("--index", str(shelf)))
+    expect(page.locator("#documents li")).to_have_count(1)
+    acme.write_text("Acme is led by Ben Holm.")
+    engine.add([acme])
+    ask(page, "Who leads Acme?")
+    expect(answers(page)).to_have_text("Ben Holm")
 
 
 def test_visitors_do_not_see_each_others_documents_and_conversations(chat, visit, acme):

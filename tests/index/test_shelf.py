@@ -1,0 +1,176 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from index import Document, InputError
+from index.retriever import retrieve
+from index.shelf import DATABASE, SCHEMA, Shelf
+from index.store import MemoryIndex
+from tests.index.kill import kill
+from tests.index.writer import expected, write
+
+ADA = Document.from_text("Acme is led by Ada Berg.\n\nIt makes bolts in Oslo.", "acme.txt", "/a/acme.txt")
+BEN = Document.from_text("Acme is led by Ben Holm.", "acme.txt", "/a/acme.txt")
+RAIN = Document.from_text("Rain fell on the plain all day.", page_starts=(0, 10))
+
+
+@pytest.fixture
+def shelf(tmp_path, embedder):
+    return Shelf(tmp_path / "shelf", embedder, create=True)
+
+
+def changed(shelf, statement, *values):
+    """Change what is stored behind the shelf's back."""
+    with sqlite3.connect(shelf.folder / DATABASE) as database:
+        database.execute(statement, values)
+
+
+def test_a_shelf_opens_again_with_all_it_had(shelf, embedder):
+    for each in (ADA, RAIN):
+        assert shelf.add(each)
+    again = Shelf(shelf.folder, embedder)
+    assert list(again.view().documents.values()) == [ADA, RAIN]
+    assert again.check() == []
+
+
+def test_it_is_searched_as_an_index_in_memory(shelf, embedder, article):
+    memory = MemoryIndex(embedder)
+    for each in (ADA, article, RAIN):
+        memory.add([each])
+        shelf.add(each)
+    for question in ("Where was Ghosn arrested?", "Who leads Acme?", "What fell?"):
+        stored, held = (retrieve(index, question, 5) for index in (shelf.view(), memory))
+        assert [hit.passage for hit in stored] == [hit.passage for hit in held]
+        assert [hit.score for hit in stored] == pytest.approx([hit.score for hit in held], abs=1e-3)
+
+
+def test_equal_texts_are_added_once_and_a_changed_file_replaces_what_it_was(shelf):
+    assert shelf.add(ADA)
+    assert not shelf.add(ADA)
+    assert shelf.add(BEN)
+    assert list(shelf.view().documents) == [BEN.id]
+
+
+def test_texts_without_a_file_never_replace_each_other(shelf):
+    for text in ("One.", "Two."):
+        shelf.add(Document.from_text(text, source="-"))
+    assert len(shelf.view().documents) == 2
+
+
+def test_removing_passes_over_what_is_not_there(shelf):
+    shelf.add(ADA)
+    assert shelf.remove(["nothing", ADA.id]) == 1
+    assert not shelf.view().documents
+
+
+def test_other_processes_writes_are_seen_and_a_view_stays_as_it_was(shelf, embedder):
+    shelf.add(ADA)
+    before = shelf.view()
+    other = Shelf(shelf.folder, embedder)
+    other.add(BEN)
+    other.add(RAIN)
+    assert list(before.documents) == [ADA.id]
+    assert list(shelf.view().documents) == [BEN.id, RAIN.id]
+    assert shelf.view() is shelf.view()
+
+
+def test_a_folder_without_an_index_or_of_another_maker_is_refused(shelf, tmp_path, embedder):
+    with pytest.raises(InputError, match="holds no index"):
+        Shelf(tmp_path / "nowhere", embedder)
+    changed(shelf, "UPDATE meta SET schema = ?", SCHEMA + 1)
+    with pytest.raises(InputError, match="newer version"):
+        Shelf(shelf.folder, embedder)
+    strange = np.roll(embedder.encode(["strange"])[0], 1).astype(np.float16)
+    changed(shelf, "UPDATE meta SET schema = ?, probe = ?", SCHEMA, strange.tobytes())
+    with pytest.raises(InputError, match="another embedder"):
+        Shelf(shelf.folder, embedder)
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"no database", lambda data: data[:3000], lambda data: b""])
+def test_a_damaged_index_is_one_sentence(shelf, embedder, damage):
+    shelf.add(ADA)
+    shelf.close()
+    path = shelf.folder / DATABASE
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"cannot be used \(.*add the files to a new index\.$"):
+        Shelf(shelf.folder, embedder).view()
+
+
+def test_checking_tells_what_is_wrong_and_repairing_mends_it(shelf):
+    shelf.add(ADA)
+    shelf.add(RAIN)
+    noise = np.roll(shelf.view()._parts([ADA.id])[2], 7, axis=1).astype(np.float16)
+    changed(shelf, "UPDATE documents SET vectors = ? WHERE id = ?", noise.tobytes(), ADA.id)
+    changed(shelf, "UPDATE documents SET text = 'Sun.' WHERE id = ?", RAIN.id)
+    problems = shelf.check()
+    assert [problem.split(" (")[0] for problem in problems] == ["acme.txt", RAIN.title]
+    assert "not those of its passages" in problems[0]
+    assert "not the one it was added with" in problems[1]
+    assert shelf.repair() == 2
+    assert shelf.check() == []
+
+
+def test_a_writer_that_has_to_wait_too_long_says_for_whom(shelf, embedder):
+    late = Shelf(shelf.folder, embedder, wait=0.1)
+    with shelf._writing(), pytest.raises(InputError, match=r"written to by process \d+ on .* for 0\.1 s"):
+        late.add(ADA)
+    assert late.add(ADA)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(shelf, embedder):
+    shelf.add(ADA)
+    script = f"""
+import resource, signal
+from index import Document
+from index.embedder import load_embedder
+from index.shelf import Shelf
+shelf = Shelf({str(shelf.folder)!r}, load_embedder())
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+for number in range(20):
+    shelf.add(Document.from_text(f"Hall {{number}}.\\n\\n" + "word " * 2000))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "index.errors.InputError" in done.stderr.splitlines()[-1]
+    assert "cannot be used (" in done.stderr.splitlines()[-1]
+    again = Shelf(shelf.folder, embedder)
+    assert ADA.id in again.view().documents
+    assert again.check() == []
+
+
+def test_a_writer_killed_at_any_point_loses_nothing_that_was_done(tmp_path):
+    assert kill(6, 1, tmp_path / "shelf") > 0
+
+
+def test_readers_see_whole_writes_only(shelf, embedder):
+    until, states, errors = time.monotonic() + 4, [], []
+
+    def read():
+        own = Shelf(shelf.folder, embedder)
+        while time.monotonic() < until:
+            try:
+                view = own.view()
+                states.append({document.source: document.id for document in view.documents.values()})
+                assert {p.document_id for p in view.passages.values()} == set(view.documents)
+                retrieve(view, "What is the code of hall 3?", 5)
+            except Exception as error:
+                errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    number = 0
+    while time.monotonic() < until:
+        write(shelf, number)
+        number += 1
+    for reader in readers:
+        reader.join()
+    assert errors == []
+    possible = [expected(count) for count in range(number + 1)]
+    assert all(state in possible for state in states)
+    assert len(states) > 4

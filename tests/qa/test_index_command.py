@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from qa import ArticleQA
+from qa.cli import main
+from tests.index.formats.files import pdf
+
+
+@pytest.fixture
+def papers(tmp_path):
+    """A folder of three files that are read, one that is damaged and one of another kind."""
+    folder = tmp_path / "papers"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "acme.txt").write_text("Acme is led by Ada Berg.")
+    (folder / "deep" / "rain.md").write_text("Rain fell on the plain.")
+    (folder / "deep" / "Harbour.PDF").write_bytes(pdf(["Lowe & Sons paid for the harbour.", "The end."]))
+    (folder / "damaged.pdf").write_bytes(b"%PDF-1.7")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    return folder
+
+
+@pytest.fixture
+def shelf(tmp_path, papers, capsys):
+    """An index of the papers that can be read."""
+    assert main(["index", "add", str(tmp_path / "shelf"), str(papers)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "3 added, 0 there already, 1 refused; 3 documents, 3 passages\n"
+    assert "damaged.pdf is a damaged PDF: save it anew, or as text." in captured.err
+    return str(tmp_path / "shelf")
+
+
+def test_the_index_answers_on_the_command_line_and_in_python(shelf, capsys):
+    assert main(["ask", "Who paid for the harbour?", "--index", shelf, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["text"], answer["title"], answer["page"]) == ("Lowe & Sons", "Harbour.PDF", 1)
+    assert ArticleQA.open(shelf).answer("Who leads Acme?").text == "Ada Berg"
+
+
+def test_adding_again_adds_what_is_new_and_replaces_what_has_changed(shelf, papers, capsys):
+    (papers / "damaged.pdf").unlink()
+    (papers / "acme.txt").write_text("Acme is led by Ben Holm.")
+    engine = ArticleQA.open(shelf)
+    assert main(["index", "add", shelf, str(papers), str(papers / "acme.txt")]) == 0
+    assert capsys.readouterr().out == "1 added, 2 there already, 0 refused; 3 documents, 3 passages\n"
+    assert engine.answer("Who leads Acme?").text == "Ben Holm"
+
+
+def test_documents_are_listed_and_removed_by_id_or_file(shelf, papers, capsys):
+    assert main(["index", "list", shelf, "--json"]) == 0
+    rows = {row["title"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert rows["Harbour.PDF"]["pages"] == 2
+    assert rows["acme.txt"]["source"] == str(papers / "acme.txt")
+    assert main(["index", "remove", shelf, rows["Harbour.PDF"]["id"], str(papers / "acme.txt")]) == 0
+    assert capsys.readouterr().out == "2 removed; 1 documents, 1 passages\n"
+    assert main(["index", "list", shelf]) == 0
+    assert "rain.md  (23 characters)" in capsys.readouterr().out
+    assert main(["index", "remove", shelf, "acme.txt"]) == 2
+    assert "acme.txt is no document of" in capsys.readouterr().err
+
+
+def test_checking_says_that_all_is_well(shelf, capsys):
+    assert main(["index", "check", shelf, "--repair"]) == 0
+    assert capsys.readouterr().out == "0 problems; 3 documents, 3 passages\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["index", "list", "nowhere"], "nowhere holds no index"),
+        (["index", "add", "new", "empty"], "empty holds no file to read"),
+        (["ask", "Who?", "--index", "nowhere"], "nowhere holds no index"),
+        (["ask", "Who?", "--index", "nowhere", "--file", "a.txt"], "are both named"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_files_are_added_and_removed_in_python(tmp_path):
+    path = tmp_path / "acme.txt"
+    path.write_text("Acme is led by Ada Berg.")
+    for engine in (
+        ArticleQA.open(tmp_path / "shelf", create=True),
+        ArticleQA.from_text("Rain fell on the plain."),
+    ):
+        (added,) = engine.add([path])
+        assert engine.add([path]) == []
+        assert engine.answer("Who leads Acme?").text == "Ada Berg"
+        engine.remove([added.id])
+        assert added.id not in engine.index.documents
+
+
+def test_an_empty_index_says_nothing(tmp_path):
+    engine = ArticleQA.open(tmp_path / "shelf", create=True)
+    assert not engine.answer("Who leads Acme?").answered
