@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from index.errors import InputError
-from index.formats import TEXT, extract, recognise
+from index.formats import TEXT, Extract, extract, recognise
 
 logger = logging.getLogger(__name__)
 
@@ -95,16 +95,14 @@ def read_stream(stream: BinaryIO | None = None) -> Document:
         InputError: what was read is damaged, of a kind that is not read, or blank.
     """
     data = (stream or sys.stdin.buffer).read()
-    if not data.strip():
-        raise InputError("Standard input is empty: pipe a text into it.")
     return _document(data, "Standard input", title="", source="-")
 
 
 def _document(data: bytes, name: str, title: str, source: str) -> Document:
     kind = recognise(data, name)
-    if kind == TEXT:
-        return Document.from_text(_decode(data, name), title, source)
-    read = extract(kind, data, name)
+    read = Extract(_decode(data, name)) if kind == TEXT else extract(kind, data, name)
+    if not read.text.strip():
+        raise InputError(f"{name} is empty: give a text with at least one word.")
     return Document.from_text(read.text, title, source, read.page_starts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -45,13 +45,12 @@ def calibrate(
     right: list[bool] = []
     kinds: list[int] = []
     groups = list(_by_text(questions).items())
-    elsewhere = groups[len(groups) // 2 :] + groups[: len(groups) // 2]
-    for ((document, split), group), (_, others) in zip(groups, elsewhere, strict=True):
+    for number, ((document, split), group) in enumerate(groups):
         index = MemoryIndex(embedder, split)
         index.add([document])
         engine = ArticleQA(index, reader)
         asked = [(question, UNANSWERABLE if question.is_impossible else ANSWERABLE) for question in group]
-        asked += [(others[0], FOREIGN)] if others is not group else []
+        asked += [(question, FOREIGN) for question in _foreign(document, number, groups)]
         for question, kind in asked:
             retrieved = retrieve(index, question.question, PASSAGES_READ)
             spans = engine.spans(question.question, retrieved)
@@ -70,6 +69,18 @@ def calibrate(
     of = np.array(kinds)
     weights = (SHARES * len(of) / np.maximum(counts, 1))[of]
     return Calibration.fit(np.array(rows), np.array(right, float), (of != ANSWERABLE).astype(float), weights)
+
+
+def _foreign(
+    document: Document, number: int, groups: Sequence[tuple[object, list[GoldQuestion]]]
+) -> list[GoldQuestion]:
+    """A question of a far text, the first whose paragraph does not stand in this one; [] for none."""
+    for step in range(len(groups)):
+        question = groups[(number + len(groups) // 2 + step) % len(groups)][1][0]
+        start, end = question.paragraph
+        if question.document.text[start:end] not in document.text:
+            return [question]
+    return []
 
 
 def _by_text(questions: Iterable[GoldQuestion]) -> dict[tuple[Document, Splitter], list[GoldQuestion]]:

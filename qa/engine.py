@@ -50,6 +50,10 @@ class ArticleQA:
         """The documents as they are now."""
         return self._documents.view() if isinstance(self._documents, Shelf) else self._documents
 
+    def now(self) -> ArticleQA:
+        """Over the documents as they are now, whatever is added or removed later."""
+        return ArticleQA(self.index, self._reader, self._calibration)
+
     @classmethod
     def from_documents(
         cls,
@@ -153,8 +157,8 @@ class ArticleQA:
 
     def answer_with_score(self, question: str) -> tuple[Answer, float]:
         """What `answer` gives, and by how much it decided: it answers where the score is above 0."""
-        if isinstance(self._documents, Shelf):  # one view of it for the whole question
-            return ArticleQA(self.index, self._reader, self._calibration).answer_with_score(question)
+        if isinstance(self._documents, Shelf):
+            return self.now().answer_with_score(question)
         began = time.perf_counter()
         question = check_question(question)
         retrieved = retrieve(self.index, question, PASSAGES_READ)

@@ -121,7 +121,9 @@ def make_examples(
     q, article = question, articles[question.document.id]
     if rng.random() < shares.foreign:
         other = articles[rng.choice(list(articles))]
-        yield from [Example(q.question, rng.choice(other.texts), ())] if other is not article else []
+        context = rng.choice(other.texts)
+        if other is not article and not any(answer.lower() in context.lower() for answer in q.answers):
+            yield Example(q.question, context, ())
     own = [
         i
         for i, (start, end) in enumerate(article.contexts)

@@ -62,7 +62,7 @@ class Session:
     def ask(self, question: str, document_id: str = "") -> None:
         """Ask all documents, or the one with that id; what comes of it joins the conversation."""
         try:
-            engine = self._over(document_id)
+            engine = self._over(document_id).now()  # an index on disk may change meanwhile
             answer = engine.answer(question)
         except InputError as error:
             self.turns.append(Turn(question, error=str(error)))

@@ -13,6 +13,9 @@ from index.errors import InputError
 
 SECONDS = 60  # for one file; a book of 1,000 pages takes a few
 _ROOT = Path(__file__).parents[2]
+# -P: a folder that the program is started in may hold a file with the name of a library.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from index.formats.worker import main; main()"
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")  # and no secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,18 @@ def extract(kind: str, data: bytes, name: str, seconds: float = SECONDS) -> Extr
     Raises:
         InputError: the file is damaged, has a password, holds no text, or takes too much time or memory.
     """
-    # -P: a folder that the program is started in may hold a file with the name of a library.
-    command = [sys.executable, "-P", "-m", "index.formats.worker", kind, str(int(seconds) + 1)]
-    paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-P", "-c", _START, str(_ROOT), kind, str(int(seconds) + 1)]
+    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     try:
         done = subprocess.run(  # noqa: S603  # our own module
-            command, input=data, capture_output=True, timeout=seconds, check=False,
-            env=os.environ | {"PYTHONPATH": paths},
-        )  # fmt: skip
+            command, input=data, capture_output=True, timeout=seconds, check=False, env=environment
+        )
     except subprocess.TimeoutExpired:
         raise InputError(
             f"{name} took more than {seconds:g} s to read: split it, or save it as text."
         ) from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read now ({error.strerror}): try again.") from None
     try:
         result = json.loads(done.stdout)
     except ValueError:  # it crashed, or met the limit of its memory

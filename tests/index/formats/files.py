@@ -52,6 +52,16 @@ def word(paragraphs: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> bytes
     return file.getvalue()
 
 
+def word_of(body: str) -> bytes:
+    """A Word document of XML, in which w: is its namespace."""
+    file = io.BytesIO()
+    namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        xml = f'<w:document xmlns:w="{namespace}"><w:body>{body}</w:body></w:document>'
+        archive.writestr("word/document2.xml", xml)  # as Office 365 may name it
+    return file.getvalue()
+
+
 def bomb() -> bytes:
     """A Word document of some hundred kilobytes that unpacks to 600 MB."""
     file = io.BytesIO()
