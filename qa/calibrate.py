@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -22,6 +23,7 @@ from qa.reader import Reader
 SURROUNDINGS = 3000
 ANSWERABLE, UNANSWERABLE, FOREIGN = range(3)  # the last are questions of another text
 SHARES = np.array([0.5, 0.4, 0.1])  # of each kind: whether a text answers is presumed of nobody's question
+MOST = 3000  # questions, drawn from those given: more change the fit less than the draw does
 FEWEST = 50  # questions with and without an answer, below which a fit says nothing
 
 
@@ -44,6 +46,9 @@ def calibrate(
     rows: list[np.ndarray] = []
     right: list[bool] = []
     kinds: list[int] = []
+    questions = list(questions)
+    if len(questions) > MOST:
+        questions = random.Random(0).sample(questions, MOST)
     groups = list(_by_text(questions).items())
     for number, ((document, split), group) in enumerate(groups):
         index = MemoryIndex(embedder, split)
