@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from index.errors import InputError
-from index.formats import TEXT, Extract, extract, recognise
+from index.formats import HTML_SUFFIXES, TEXT, Extract, extract, recognise
 
 logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
 # Of files that are read; `read_file` takes any name.
-SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".html", ".htm", ".xhtml", ".pdf", ".docx")
+SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", *HTML_SUFFIXES, ".pdf", ".docx")
 
 # Byte order marks, longest first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _BYTE_ORDER_MARKS = (

@@ -178,8 +178,8 @@ def _mistyped(question: str, rng: random.Random) -> str:
     return question[:at] + question[at + 1] + question[at] + question[at + 2 :]
 
 
-def _cropped(example: Example, rng: random.Random) -> Example:
-    """Some of the context's sentences in a row, with all that hold the answers."""
+def crop(example: Example, rng: random.Random) -> Span:
+    """The characters of some of the context's sentences in a row, with all that hold the answers."""
     sentences = split_sentences(example.context)
     inside = [
         number
@@ -187,7 +187,11 @@ def _cropped(example: Example, rng: random.Random) -> Example:
         if any(start < last and first < end for first, last in example.spans)
     ] or [rng.randrange(len(sentences))]
     low = sentences[rng.randint(0, inside[0])][0]
-    high = sentences[rng.randint(inside[-1], len(sentences) - 1)][1]
+    return low, sentences[rng.randint(inside[-1], len(sentences) - 1)][1]
+
+
+def _cropped(example: Example, rng: random.Random) -> Example:
+    low, high = crop(example, rng)
     spans = tuple((start - low, end - low) for start, end in example.spans)
     return Example(example.question, example.context[low:high], spans)
 

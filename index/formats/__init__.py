@@ -6,6 +6,6 @@ What a file is shows in its bytes, not in its name.
 """
 
 from index.formats.extraction import Extract, extract
-from index.formats.recognition import TEXT, recognise
+from index.formats.recognition import HTML_SUFFIXES, TEXT, recognise
 
-__all__ = ["TEXT", "Extract", "extract", "recognise"]
+__all__ = ["HTML_SUFFIXES", "TEXT", "Extract", "extract", "recognise"]

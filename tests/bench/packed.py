@@ -26,8 +26,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from index.embedder import load_embedder
-from index.sentences import split_sentences
-from qa.examples import Example, Shares, make_articles, make_examples, varied
+from qa.examples import Example, Shares, crop, make_articles, make_examples, varied
 from qa.gold import GoldQuestion, read_gold
 from qa.train import AS_WRITTEN, Recipe, is_held_out, record_of
 from qa.train_command import with_times
@@ -126,14 +125,7 @@ class Packer:
         example = varied(example, replace(shares, cropped=0.0), self._rng)
         low, high = 0, len(example.context)
         if self._rng.random() < shares.cropped:
-            sentences = split_sentences(example.context)
-            inside = [
-                number
-                for number, (start, end) in enumerate(sentences)
-                if any(start < last and first < end for first, last in example.spans)
-            ] or [self._rng.randrange(len(sentences))]
-            low = sentences[self._rng.randint(0, inside[0])][0]
-            high = sentences[self._rng.randint(inside[-1], len(sentences) - 1)][1]
+            low, high = crop(example, self._rng)
         return self._numbered(example, low, high)
 
     def _hold(self, name: str, examples: Iterable[Example]) -> None:
