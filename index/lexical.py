@@ -5,13 +5,15 @@ Measured over an OR of content words and 200,000 passages: tantivy 0.4 ms, SQLit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import tantivy
 
 _ANALYZER_NAME = "article_qa"
 _MEMORY = 15_000_000  # bytes of write buffer, tantivy's least
+_MUCH_MEMORY = 200_000_000  # for many texts, so that fewer segments have to be merged
 
 
 def _analyzer() -> tantivy.TextAnalyzer:
@@ -28,25 +30,35 @@ def _analyzer() -> tantivy.TextAnalyzer:
 
 
 class LexicalIndex:
-    """BM25 over texts that are known by their number. In memory.
+    """BM25 over texts that are known by their number.
 
     A question becomes an OR of the terms the analyzer finds in it; its text never reaches a query parser, so
     no character in it means anything special.
+
+    Args:
+        folder: where it is kept, and opened again if it is there; None for one in memory.
+
+    Raises:
+        ValueError: what is in the folder cannot be opened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("text", stored=False, tokenizer_name=_ANALYZER_NAME, index_option="freq")
         builder.add_unsigned_field("number", stored=False, fast=True, indexed=True)
         self._schema = builder.build()
-        self._index = tantivy.Index(self._schema)
+        self._index = tantivy.Index(self._schema, str(folder) if folder else None)
         self._analyzer = _analyzer()
         self._index.register_tokenizer(_ANALYZER_NAME, self._analyzer)
 
-    def add(self, numbers: Sequence[int], texts: Sequence[str]) -> None:
-        """Add texts under their numbers."""
-        writer = self._index.writer(_MEMORY, 1)
-        for number, text in zip(numbers, texts, strict=True):
+    def __len__(self) -> int:
+        """How many texts there are."""
+        return int(self._index.searcher().num_docs)
+
+    def add(self, texts: Iterable[tuple[int, str]], *, many: bool = False) -> None:
+        """Add texts under their numbers; `many` takes more memory and is faster above some ten thousand."""
+        writer = self._index.writer(_MUCH_MEMORY if many else _MEMORY, 1)
+        for number, text in texts:
             document = tantivy.Document()
             document.add_text("text", text)
             document.add_unsigned("number", number)

@@ -8,31 +8,15 @@ see the table in README.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from index.passages import Passage
-from index.store import Hits
+from index.store import Index
 
 DEPTH = 50  # passages asked of either side
 WORDS_WEIGHT = (
     0.04  # of BM25, unbounded, against the cosine; flat between 0.03 and 0.05 on four kinds of text
 )
-
-
-class Searchable(Protocol):
-    """What the retriever needs of an index."""
-
-    @property
-    def passages(self) -> Mapping[int, Passage]:
-        """The passages by their number."""
-
-    def search_vectors(self, question: str, count: int) -> Hits:
-        """The nearest passages and their cosines."""
-
-    def search_words(self, question: str, count: int) -> Hits:
-        """The best passages and their BM25 scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +29,17 @@ class Retrieved:
     bm25: float
 
 
-def retrieve(index: Searchable, question: str, count: int) -> list[Retrieved]:
+def retrieve(index: Index, question: str, count: int) -> list[Retrieved]:
     """The `count` passages most likely to answer a question, best first; fewer when the index holds fewer."""
     cosines = {int(n): float(score) for n, score in zip(*index.search_vectors(question, DEPTH), strict=True)}
     words = {int(n): float(score) for n, score in zip(*index.search_words(question, DEPTH), strict=True)}
     floor = min(cosines.values(), default=0.0)  # a passage below the depth is at best as near as the last one
-    found = [
-        Retrieved(
-            index.passages[number],
-            cosines.get(number, floor) + WORDS_WEIGHT * words.get(number, 0.0),
-            cosines.get(number, floor),
-            words.get(number, 0.0),
-        )
+    scores = {
+        number: cosines.get(number, floor) + WORDS_WEIGHT * words.get(number, 0.0)
         for number in dict.fromkeys([*cosines, *words])
+    }
+    best = sorted(scores, key=lambda number: -scores[number])[:count]
+    return [
+        Retrieved(index.passages[number], scores[number], cosines.get(number, floor), words.get(number, 0.0))
+        for number in best
     ]
-    return sorted(found, key=lambda hit: -hit.score)[:count]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import faiss
 import numpy as np
@@ -17,6 +20,44 @@ Splitter = Callable[[Document], list[Passage]]
 Hits = tuple[np.ndarray, np.ndarray]  # passage numbers (int64, [n]) and scores (float32, [n]), best first
 Progress = Callable[[int, int], None]  # told how many of how many passages are embedded
 EMBEDDED_AT_ONCE = 256  # passages, between two steps of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list of documents shows of one; `pages` is 0 where there are none."""
+
+    id: str
+    title: str
+    characters: int
+    pages: int
+    source: str
+
+
+class Index(Protocol):
+    """Documents that can be asked: those in memory, or a view of a shelf."""
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """The documents by their id, in the order they came."""
+
+    @property
+    def passages(self) -> Mapping[int, Passage]:
+        """The passages by their number, in the order of their documents."""
+
+    def entries(self) -> list[Entry]:
+        """What a list of the documents shows, in the order they came."""
+
+    def only(self, document_ids: Iterable[str]) -> MemoryIndex:
+        """A new index of some of these documents; nothing is embedded again."""
+
+    def joined(self, other: MemoryIndex) -> MemoryIndex:
+        """A new index of these documents and another's, of the same embedder; nothing is embedded again."""
+
+    def search_vectors(self, question: str, count: int) -> Hits:
+        """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
+
+    def search_words(self, question: str, count: int) -> Hits:
+        """The `count` best passages by BM25; fewer when fewer share a word with the question."""
 
 
 class MemoryIndex:
@@ -50,6 +91,12 @@ class MemoryIndex:
         """The passages by their number, in the order of their documents."""
         return MappingProxyType(self._passages)
 
+    def entries(self) -> list[Entry]:
+        """What a list of the documents shows, in the order they came."""
+        return [
+            Entry(d.id, d.title, len(d.text), len(d.page_starts), d.source) for d in self._documents.values()
+        ]
+
     def add(self, documents: Iterable[Document], progress: Progress | None = None) -> None:
         """Split, embed and add documents; one that is here already is passed over.
 
@@ -62,6 +109,15 @@ class MemoryIndex:
         if not passages:
             return
         self._take(new, passages, encode(self._embedder, [passage.text for passage in passages], progress))
+
+    def put(self, document: Document, progress: Progress | None = None) -> bool:
+        """Add a document, in the place of another version of it from the same file; whether it was new."""
+        if document.id in self._documents:
+            return False
+        if Path(document.source).is_absolute():
+            self.remove([i for i, other in self._documents.items() if other.source == document.source])
+        self.add([document], progress)
+        return True
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Remove documents by their ids; unknown ones are passed over."""
@@ -124,7 +180,7 @@ class MemoryIndex:
         numbers = range(self._next, self._next + len(passages))
         if passages:
             self._vectors.add_with_ids(vectors, np.array(numbers, np.int64))
-            self._words.add(numbers, [passage.text for passage in passages])
+            self._words.add(zip(numbers, (passage.text for passage in passages), strict=True))
         self._passages.update(zip(numbers, passages, strict=True))
         self._documents.update(documents)
         self._next = numbers.stop

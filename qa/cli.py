@@ -107,19 +107,23 @@ def _add_index(command: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="add files; one that has changed takes the place of what it was")
     remove = actions.add_parser("remove", help="remove documents")
     listing = actions.add_parser("list", help="list the documents")
+    info = actions.add_parser("info", help="describe the index")
     check = actions.add_parser("check", help="see that all is well")
-    for action in (add, remove, listing, check):
+    for action in (add, remove, listing, info, check):
         action.add_argument("folder", metavar="DIR", help="of the index; `add` makes it")
+    for action in (add, check):
         action.add_argument("--embedder", metavar="M", help="another embedder: a model's folder or hub id")
+    for action in (listing, info):
+        action.add_argument("--json", action="store_true", help="print JSON: an object, or one a line")
     add.add_argument("paths", nargs="+", metavar="PATH", help="file, or folder whose files are added")
     remove.add_argument("documents", nargs="+", metavar="DOCUMENT", help="id or file, as `list` shows them")
-    listing.add_argument("--json", action="store_true", help="print a JSON object a line")
     check.add_argument("--repair", action="store_true", help="make anew what is wrong")
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("gold", metavar="GOLD", help="gold set: JSONL or SQuAD JSON, may be gzipped")
     _add_sources(command)
+    _add_stored(command)
     command.add_argument(
         "--task", choices=("article", "paragraph"), default="article",
         help="find the answer in the whole article, or in the given paragraph (default: article)",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from index import Document, InputError, read_file
 from index.embedder import Embedder, load_embedder
@@ -14,7 +14,7 @@ from index.passages import page_of, split_passages
 from index.retriever import Retrieved, retrieve
 from index.sentences import sentence_around
 from index.shelf import Shelf
-from index.store import MemoryIndex, Splitter
+from index.store import Index, MemoryIndex, Progress, Splitter
 from qa.answers import Answer, Quote
 from qa.confidence import UNCALIBRATED, Calibration, decision_score, span_features
 from qa.reader import BUNDLED, OnnxReader, Reader, load_reader
@@ -28,6 +28,8 @@ ALTERNATIVES = 3
 # is likelier to answer. Flat from 5 to 20 on three kinds of text: see tests/bench/readers.md.
 RETRIEVAL_WEIGHT = 10.0
 
+T = TypeVar("T")
+
 
 class ArticleQA:
     """Answers questions from documents.
@@ -38,21 +40,21 @@ class ArticleQA:
         calibration: of that reader.
     """
 
-    def __init__(
-        self, index: MemoryIndex | Shelf, reader: Reader, calibration: Calibration = UNCALIBRATED
-    ) -> None:
+    def __init__(self, index: Index | Shelf, reader: Reader, calibration: Calibration = UNCALIBRATED) -> None:
         self._documents = index
         self._reader = reader
         self._calibration = calibration
 
     @property
-    def index(self) -> MemoryIndex:
+    def index(self) -> Index:
         """The documents as they are now."""
         return self._documents.view() if isinstance(self._documents, Shelf) else self._documents
 
-    def now(self) -> ArticleQA:
-        """Over the documents as they are now, whatever is added or removed later."""
-        return ArticleQA(self.index, self._reader, self._calibration)
+    def steadily(self, ask: Callable[[ArticleQA], T]) -> T:
+        """What `ask` makes of an engine over the documents as they are now, which stay so while it asks."""
+        if not isinstance(self._documents, Shelf):
+            return ask(self)
+        return self._documents.steadily(lambda view: ask(ArticleQA(view, self._reader, self._calibration)))
 
     @classmethod
     def from_documents(
@@ -122,22 +124,17 @@ class ArticleQA:
         Raises:
             InputError: a file cannot be read; those before it are added.
         """
-        new = []
-        for path in paths:
-            document = read_file(Path(path).absolute())
-            if isinstance(self._documents, Shelf):
-                new += [document] if self._documents.add(document) else []
-            elif document.id not in self._documents.documents:
-                self._documents.remove(
-                    i for i, d in self.index.documents.items() if d.source == document.source
-                )
-                self._documents.add([document])
-                new.append(document)
-        return new
+        return [
+            document for path in paths if self._changeable().put(document := read_file(Path(path).absolute()))
+        ]
+
+    def put(self, document: Document, progress: Progress | None = None) -> bool:
+        """Add a document that was read already; as `add`, but told how many of how many passages are done."""
+        return self._changeable().put(document, progress)
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Remove documents by their ids; unknown ones are passed over."""
-        self._documents.remove(document_ids)
+        self._changeable().remove(document_ids)
 
     def only(self, document_ids: Iterable[str]) -> ArticleQA:
         """Over some of these documents, with the same models; nothing is read again."""
@@ -145,7 +142,9 @@ class ArticleQA:
 
     def joined(self, other: ArticleQA) -> ArticleQA:
         """Over the documents of both, with this one's models; nothing is read again."""
-        return ArticleQA(self.index.joined(other.index), self._reader, self._calibration)
+        return ArticleQA(
+            self.index.joined(other.index.only(other.index.documents)), self._reader, self._calibration
+        )
 
     def answer(self, question: str) -> Answer:
         """Answer a question, or say that the documents do not.
@@ -158,7 +157,7 @@ class ArticleQA:
     def answer_with_score(self, question: str) -> tuple[Answer, float]:
         """What `answer` gives, and by how much it decided: it answers where the score is above 0."""
         if isinstance(self._documents, Shelf):
-            return self.now().answer_with_score(question)
+            return self.steadily(lambda engine: engine.answer_with_score(question))
         began = time.perf_counter()
         question = check_question(question)
         retrieved = retrieve(self.index, question, PASSAGES_READ)
@@ -192,6 +191,11 @@ class ArticleQA:
             for rank, (hit, spans) in enumerate(zip(retrieved, readings, strict=True))
             for span in spans
         )
+
+    def _changeable(self) -> MemoryIndex | Shelf:
+        if isinstance(self._documents, MemoryIndex | Shelf):
+            return self._documents
+        raise TypeError("This is over a view of an index: change the index.")
 
     def _shown(self, span: Span | None) -> dict[str, Any]:
         if span is None:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from index import InputError
-from qa.ask import read_sources
-from qa.evaluation import EvaluationResult, conclude, load_questions, predict
+from qa.engine import ArticleQA
+from qa.evaluation import EvaluationResult, conclude, load_questions, of_all, predict, sources
 from qa.gold import GoldQuestion
 from qa.predictions import Prediction, read_predictions
 from qa.significance import Comparison, compare
@@ -56,15 +56,17 @@ class Earlier(NamedTuple):
 def run(options: argparse.Namespace) -> int:
     """Evaluate as `options`, those of `qa.cli`, say; all input is checked before the first question."""
     bars = [_bar(text) for text in options.fail_under]
-    questions = _questions(options)
+    engine = ArticleQA.open(options.index, options.reader, options.embedder) if options.index else None
+    questions = _questions(options, engine)
     earlier = _earlier(Path(options.against), questions) if options.against else None
     if options.report:
         _make(Path(options.report))
-    predictions = _predictions(questions, options)
+    predictions = _predictions(questions, options, engine)
     interrupted = len(predictions) < len(questions)
     part = f", the first {len(predictions):,} of {len(questions):,} questions" if interrupted else ""
     reader = f", reader {options.reader}" if options.reader else ""
-    title = f"{Path(options.gold).name}, {options.task} task{reader}{part}"
+    of = f", over {options.index}" if options.index else ""
+    title = f"{Path(options.gold).name}, {options.task} task{of}{reader}{part}"
     result = conclude(predictions, title, options.task)
     page = _write(result, Path(options.report)) if options.report else None
     comparison = compare(earlier.predictions, predictions) if earlier and not interrupted else None
@@ -100,8 +102,10 @@ def _bar(text: str) -> Bar:
     return Bar(metric, value)
 
 
-def _questions(options: argparse.Namespace) -> list[GoldQuestion]:
-    documents = read_sources(options.file)
+def _questions(options: argparse.Namespace, engine: ArticleQA | None) -> list[GoldQuestion]:
+    if options.file and engine:
+        raise InputError(f"--file and --index {options.index} are both named: add the files to the index.")
+    documents = sources(options.file, engine)
     questions = load_questions(options.gold, documents, skip_bad=options.skip_bad)
     if options.file and not {document.id for document in documents} & {q.document.id for q in questions}:
         logger.warning("--file is not used: the questions of %s come with their text.", options.gold)
@@ -135,14 +139,20 @@ def _make(folder: Path) -> None:
         raise InputError(f"{folder} cannot be written to ({error.strerror}): name another folder.") from None
 
 
-def _predictions(questions: list[GoldQuestion], options: argparse.Namespace) -> list[Prediction]:
+def _predictions(
+    questions: list[GoldQuestion], options: argparse.Namespace, engine: ArticleQA | None
+) -> list[Prediction]:
     """All predictions, or those that were made before the interrupt.
 
     Raises:
         KeyboardInterrupt: interrupted before the first one.
     """
     predictions: list[Prediction] = []
-    asked = predict(questions, options.task, options.reader, options.embedder)
+    asked = (
+        of_all(engine, questions, options.task)
+        if engine
+        else predict(questions, options.task, options.reader, options.embedder)
+    )
     try:
         # disable=None: no bar unless standard error is a terminal.
         for prediction in tqdm(asked, total=len(questions), unit=" questions", disable=None):

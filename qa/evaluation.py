@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from index import Document, InputError, Passage
@@ -44,11 +45,12 @@ class EvaluationResult:
     predictions: list[Prediction]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913
     gold: Path | str | Sequence[GoldQuestion],
     *,
     task: str = "article",
     files: Sequence[str] | None = None,
+    index: Path | str | None = None,
     reader: str | None = None,
     embedder: str | None = None,
 ) -> EvaluationResult:
@@ -58,17 +60,25 @@ def evaluate(
         gold: a file that `qa.gold` can read, or questions read already.
         task: "article" or "paragraph".
         files: what questions without a text of their own are asked of; None for the bundled article.
+        index: folder of an index, of all of which every question is asked, in the place of its article.
         reader: folder or hub id of a model; None for the bundled one.
         embedder: the same.
 
     Raises:
-        InputError: the gold set, a file or a model cannot be used.
+        InputError: the gold set, a file, an index or a model cannot be used.
     """
+    engine = ArticleQA.open(index, reader, embedder) if index else None
     if isinstance(gold, Path | str):
-        questions, name = load_questions(gold, read_sources(files)), Path(gold).name
+        questions, name = load_questions(gold, sources(files, engine)), Path(gold).name
     else:
         questions, name = distinct(gold), "gold questions"
-    return conclude(list(predict(questions, task, reader, embedder)), f"{name}, {task} task", task)
+    asked = of_all(engine, questions, task) if engine else predict(questions, task, reader, embedder)
+    return conclude(list(asked), f"{name}, {task} task", task)
+
+
+def sources(files: Sequence[str] | None, engine: ArticleQA | None) -> Sequence[Document]:
+    """What questions without a text of their own are asked of: the documents of an index, or files."""
+    return list(engine.index.documents.values()) if engine else read_sources(files)
 
 
 def load_questions(
@@ -150,6 +160,18 @@ def predict(
             yield ask(engine, question)
 
 
+def of_all(engine: ArticleQA, questions: Iterable[GoldQuestion], task: str) -> Iterator[Prediction]:
+    """Ask the questions of all documents of an engine.
+
+    Raises:
+        InputError: by the paragraph task.
+    """
+    if task == "paragraph":
+        raise InputError("An index is no paragraph: evaluate it by the article task.")
+    for question in questions:
+        yield engine.steadily(partial(ask, question=question))
+
+
 def of_paragraph(question: GoldQuestion) -> GoldQuestion:
     """The question, with the paragraph it was asked of as its document.
 
@@ -177,7 +199,9 @@ def ask(engine: ArticleQA, question: GoldQuestion) -> Prediction:
     best = candidates[0] if candidates else None
     passage = best and next(p for p in answer.passages if _holds(p, best))
     rank, gold_passage, gold_start = _gold_place(
-        question, [hit.passage for hit in retrieve(engine.index, answer.question, DEPTH)]
+        question,
+        [hit.passage for hit in retrieve(engine.index, answer.question, DEPTH)],
+        anywhere=bool(question.library) or question.document.id not in engine.index.documents,
     )
     return Prediction(
         id=question.id,
@@ -219,13 +243,16 @@ def _holds(passage: Quote, span: Quote) -> bool:
     return same and passage.start <= span.start and span.end <= passage.end
 
 
-def _gold_place(question: GoldQuestion, retrieved: Sequence[Passage]) -> tuple[int | None, str, int]:
+def _gold_place(
+    question: GoldQuestion, retrieved: Sequence[Passage], *, anywhere: bool
+) -> tuple[int | None, str, int]:
     """Rank, from 1, and text of the first passage with a gold span, and where that starts in it.
 
-    Where none was retrieved: None, and the sentence around the first gold span.
+    Where none was retrieved: None, and the sentence around the first gold span. Outside the question's
+    document a gold answer's words count where they stand, if they do `anywhere`.
     """
     for rank, passage in enumerate(retrieved, 1):
-        if (span := _gold_in(question, passage)) is not None:
+        if (span := _gold_in(question, passage, anywhere=anywhere)) is not None:
             return rank, passage.text, span[0]
     if not question.spans:
         return None, "", -1
@@ -234,9 +261,10 @@ def _gold_place(question: GoldQuestion, retrieved: Sequence[Passage]) -> tuple[i
     return None, text[low:high], start - low
 
 
-def _gold_in(question: GoldQuestion, passage: Passage) -> Span | None:
+def _gold_in(question: GoldQuestion, passage: Passage, *, anywhere: bool) -> Span | None:
     """The first gold span that the passage holds whole, in its characters."""
-    if passage.document_id != question.document.id:  # of a library: right wherever it stands
-        return next((span for answer in question.answers for span in occurrences(passage.text, answer)), None)
+    if passage.document_id != question.document.id:
+        answers = question.answers if anywhere else ()
+        return next((span for answer in answers for span in occurrences(passage.text, answer)), None)
     low, high = passage.start, passage.end
     return next(((s - low, e - low) for s, e in question.spans if low <= s and e <= high), None)

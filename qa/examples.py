@@ -90,7 +90,7 @@ class Article:
     def index(self) -> LexicalIndex:
         """BM25 over the contexts, by their place."""
         index = LexicalIndex()
-        index.add(range(len(self.texts)), self.texts)
+        index.add(enumerate(self.texts))
         return index
 
     @functools.cached_property

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
 from index import Document
 from index.passages import is_inside_character
+from index.store import Entry
 
+LISTED = 200  # documents
 SHOWN = 40_000  # characters shown at once: a browser lays out more too slowly to follow an answer
 
 _PANE = Markup("""<section class="document" data-document="{id}" data-from="{start}" tabindex="0"
@@ -21,6 +23,7 @@ _NONE = Markup("""<section class="document empty"><p>There is no document here.<
 _ROW = Markup("""<li{current}><button type="button" class="open" data-document="{id}" data-start="0"
 data-end="0">{title}</button> <span class="size">{size:,} characters</span> <button type="button"
 class="remove" data-remove="{id}" aria-label="Remove {title}" title="Remove">✕</button></li>""")
+_REST = Markup("""<li class="rest">and {:,} more</li>""")
 _LIST = Markup("""<ul class="documents" aria-label="Documents">{}</ul>""")
 
 
@@ -50,17 +53,19 @@ def document_pane(document: Document | None, start: int = 0, end: int = 0) -> st
     )
 
 
-def document_list(documents: Iterable[Document], current: str) -> str:
+def document_list(entries: Sequence[Entry], current: str) -> str:
     """The documents with buttons to open and remove them; `current` is the id of the one that is open."""
     rows = [
         _ROW.format(
-            id=document.id,
-            title=document.title,
-            size=len(document.text),
-            current=Markup(' class="current" aria-current="true"') if document.id == current else "",
+            id=entry.id,
+            title=entry.title,
+            size=entry.characters,
+            current=Markup(' class="current" aria-current="true"') if entry.id == current else "",
         )
-        for document in documents
+        for entry in entries[:LISTED]
     ]
+    if len(entries) > LISTED:
+        rows.append(_REST.format(len(entries) - LISTED))
     return _LIST.format(Markup("").join(rows))
 
 

@@ -13,7 +13,7 @@ from index.documents import SUFFIXES
 from index.store import Progress
 from qa import ArticleQA
 from ui.bubbles import THANKS, answer_bubble, correction_bar, error_bubble, question_bubble
-from ui.document_pane import document_list, document_pane
+from ui.document_pane import LISTED, document_list, document_pane
 from ui.feedback import FeedbackFile
 from ui.layout import EVERYTHING, IDLE, Layout
 from ui.session import Session, Stopped, Turn, read_upload
@@ -242,10 +242,11 @@ class ChatPage:
 
     def _shelf(self, session: Session, open_id: str = "") -> Updates:
         """A visitor's documents, when they have changed; all are asked then."""
-        documents = session.documents
-        choices = [EVERYTHING, *((document.title, document.id) for document in documents.values())]
-        scope = gr.update(choices=choices, value="", visible=len(documents) > 1)
-        return {self._on.scope: scope, **self._opened(session, open_id or next(iter(documents), ""))}
+        entries = session.entries()
+        choices = [EVERYTHING, *((entry.title, entry.id) for entry in entries[:LISTED])]
+        scope = gr.update(choices=choices, value="", visible=len(entries) > 1)
+        first = entries[0].id if entries else ""
+        return {self._on.scope: scope, **self._opened(session, open_id or first)}
 
     def _place_of(self, session: Session, turn: Turn) -> Updates:
         """The document pane at an answer, or at the passage that is closest."""
@@ -261,7 +262,7 @@ class ChatPage:
         documents = session.documents
         return {
             self._on.session: session,
-            self._on.documents: document_list(documents.values(), document_id),
+            self._on.documents: document_list(session.entries(), document_id),
             self._on.pane: document_pane(documents.get(document_id), start, end),
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index import Document, InputError, read_file
-from index.store import Progress
+from index.store import Entry, Progress
 from qa import Answer, ArticleQA
 
 MAX_DOCUMENTS = 50  # of one visitor: each is held in memory
@@ -54,6 +54,10 @@ class Session:
         self._stopped = threading.Event()
         self.turns: list[Turn] = []
 
+    def entries(self) -> list[Entry]:
+        """What a list of the documents shows, in the order they came."""
+        return self._engine.index.entries()
+
     @property
     def documents(self) -> Mapping[str, Document]:
         """The documents by their ids, in the order they came."""
@@ -61,14 +65,16 @@ class Session:
 
     def ask(self, question: str, document_id: str = "") -> None:
         """Ask all documents, or the one with that id; what comes of it joins the conversation."""
-        try:
-            engine = self._over(document_id).now()  # an index on disk may change meanwhile
+
+        def turn(engine: ArticleQA) -> Turn:
             answer = engine.answer(question)
+            source = answer.document if answer.answered else answer.passages[0].document
+            return Turn(question, answer, document=engine.index.documents[source])
+
+        try:
+            self.turns.append(self._over(document_id).steadily(turn))
         except InputError as error:
             self.turns.append(Turn(question, error=str(error)))
-            return
-        source = answer.document if answer.answered else answer.passages[0].document
-        self.turns.append(Turn(question, answer, document=engine.index.documents[source]))
 
     def add(self, document: Document, progress: Progress) -> None:
         """Add a document; one that is there already is passed over.
@@ -91,7 +97,7 @@ class Session:
             progress(done, of)
 
         addition = self._engine.only([])
-        addition.index.add([document], step)
+        addition.put(document, step)
         with self._replacing:
             self._engine = self._engine.joined(addition)
 
@@ -110,10 +116,10 @@ class Session:
             self._one = None
 
     def _check_room(self, document: Document) -> None:
-        documents = [*self.documents.values(), document]
-        if len(documents) > MAX_DOCUMENTS:
+        entries = self.entries()
+        if len(entries) >= MAX_DOCUMENTS:
             raise InputError(f"There are {MAX_DOCUMENTS} documents already: remove one to add another.")
-        characters = sum(len(each.text) for each in documents)
+        characters = len(document.text) + sum(entry.characters for entry in entries)
         if characters > MAX_CHARACTERS:
             raise InputError(
                 f"With {document.title} there would be {characters:,} characters of at most "

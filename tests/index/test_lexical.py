@@ -13,7 +13,7 @@ TEXTS = ["Hello world", "Goodbye cruel moon", "The moon is a harsh mistress", "R
 
 def build(*texts):
     index = LexicalIndex()
-    index.add(range(len(texts)), texts)
+    index.add(enumerate(texts))
     return index
 
 
@@ -103,7 +103,7 @@ def test_remove_and_add_later():
     assert found(index, "goodbye") == []
     assert found(index, "moon") == [2]
     index.remove([])
-    index.add([7], ["A blue moon"])
+    index.add([(7, "A blue moon")])
     assert set(found(index, "moon")) == {2, 7}
     index.remove([0, 2, 3, 7])
     assert found(index, "moon hello dog") == []
@@ -113,5 +113,5 @@ def test_remove_and_add_later():
 
 def test_add_nothing():
     index = build(*TEXTS)
-    index.add([], [])
+    index.add([])
     assert found(index, "hello") == [0]

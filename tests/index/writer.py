@@ -29,7 +29,7 @@ def write(shelf: Shelf, number: int) -> None:
     if number % 3 == 2:
         shelf.remove([document(number - 2).id])
     else:
-        shelf.add(document(number))
+        shelf.put(document(number))
 
 
 def expected(count: int) -> dict[str, str]:
