@@ -7,6 +7,7 @@ question sees one state of the shelf, and what other processes wrote is seen by 
 from __future__ import annotations
 
 import functools
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from index.documents import Document
 from index.embedder import Embedder
 from index.errors import InputError
 from index.passages import Passage, split_passages
-from index.snapshot import Outdated, Snapshot, damage, make, newest
+from index.snapshot import Outdated, Snapshot, damage, is_of, make, newest
 from index.store import Entry, Hits, MemoryIndex, Progress, encode
 
 PROBE = "The quick brown fox jumps over the lazy dog."
@@ -56,12 +57,12 @@ class ShelfView:
     @property
     def documents(self) -> Mapping[str, Document]:
         """The documents by their id, in the order they came; read when looked at."""
-        return _Documents(self._firsts, self._get)
+        return _Documents(self)
 
     @property
     def passages(self) -> Mapping[int, Passage]:
         """The passages by their number; read when looked at."""
-        return _Passages(self.snapshot.spans, self._get)
+        return _Passages(self.snapshot.spans, self.get)
 
     def entries(self) -> list[Entry]:
         """What a list of the documents shows, in the order they came."""
@@ -77,7 +78,7 @@ class ShelfView:
 
     def only(self, document_ids: Iterable[str]) -> MemoryIndex:
         """A new index, in memory, of some of these documents; nothing is embedded again."""
-        rows = [self._get(self._firsts[identity]) for identity in document_ids if identity in self._firsts]
+        rows = [self.get(self.first(identity)) for identity in document_ids if identity in self.documents]
         empty = MemoryIndex(self._embedder)
         if not rows:
             return empty
@@ -90,37 +91,65 @@ class ShelfView:
         return self.only(self.documents).joined(other)
 
     @functools.cached_property
-    def _firsts(self) -> dict[str, int]:
+    def firsts(self) -> dict[str, int]:
+        """The numbers of the documents' first passages, by their ids, in the order they came."""
         here = set(self.snapshot.spans[:, 0].tolist())
-        return {identity: first for first, identity in self._database.ids() if first in here}
+        firsts = {identity: first for first, identity in self._database.ids() if first in here}
+        if len(firsts) < len(here):
+            raise Gone
+        return firsts
 
-    @functools.cached_property
-    def _entries(self) -> list[Entry]:
-        return [entry for entry in self._database.entries() if entry.id in self._firsts]
+    def first(self, identity: str) -> int:
+        """The number of a document's first passage.
 
-    def _get(self, first: int) -> Row:
+        Raises:
+            Gone: there is no such document, or not any more.
+        """
+        first = self._database.first(identity)
+        if first is None or first not in self.snapshot.spans[:, 0]:
+            raise Gone(identity)
+        return first
+
+    def get(self, first: int) -> Row:
+        """The document whose first passage has that number.
+
+        Raises:
+            Gone: it was removed.
+        """
         row = self._row(first)
         if row is None:
             raise Gone(first)
         return row
 
+    @functools.cached_property
+    def _entries(self) -> list[Entry]:
+        firsts = self.firsts
+        entries = [entry for entry in self._database.entries() if entry.id in firsts]
+        if len(entries) < len(firsts):
+            raise Gone
+        return entries
+
 
 class _Documents(Mapping[str, Document]):
-    def __init__(self, firsts: dict[str, int], get: Callable[[int], Row]) -> None:
-        self._firsts = firsts
-        self._get = get
+    """Looked up one by one, as a question needs few; counted and gone through where they are listed."""
+
+    def __init__(self, view: ShelfView) -> None:
+        self._view = view
 
     def __getitem__(self, identity: str) -> Document:
-        return self._get(self._firsts[identity]).document
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._firsts)
-
-    def __len__(self) -> int:
-        return len(self._firsts)
+        return self._view.get(self._view.first(identity)).document
 
     def __contains__(self, identity: object) -> bool:
-        return identity in self._firsts
+        try:
+            return isinstance(identity, str) and self._view.first(identity) >= 0
+        except KeyError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._view.firsts)
+
+    def __len__(self) -> int:
+        return len(self._view.snapshot.spans)
 
 
 class _Passages(Mapping[int, Passage]):
@@ -251,10 +280,12 @@ class Shelf:
         for _ in range(TRIES):
             previous = newest(self.database, held)
             state = self.database.state()
-            if previous and previous.generation == state.generation:
+            if previous and is_of(previous, state):
                 return previous
-            if previous and previous.generation > state.generation:
-                previous = None  # an older copy of the database was put back
+            if previous and previous.generation >= state.generation:
+                # An older copy of the database was put back: what comes may have the numbers of what was.
+                shutil.rmtree(previous.folder, ignore_errors=True)
+                previous = None
             try:
                 held, whole = make(self.database, state, previous)
             except Outdated:

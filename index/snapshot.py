@@ -60,7 +60,7 @@ class Snapshot:
 
     def __init__(self, folder: Path, shelf: str) -> None:
         self.folder = folder
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None  # gone with this object
+        self._temporary: list[tempfile.TemporaryDirectory[str]] = []  # gone with this object
         try:
             manifest = json.loads((folder / MANIFEST).read_text())
             if manifest["format"] != FORMAT or manifest["shelf"] != shelf:
@@ -72,7 +72,7 @@ class Snapshot:
                     raise Damaged(f"{name} is not what was written")
             self.spans: np.ndarray = np.load(folder / SPANS)
             self.vectors = StoredVectors(folder)
-            self.words = LexicalIndex(folder / LEXICAL)
+            self.words = self._opened(folder / LEXICAL)
             if not len(self.vectors) == len(self.words) == self.spans[:, 1].sum():
                 raise Damaged("it does not hold what it says")
         except _BROKEN as error:
@@ -85,7 +85,19 @@ class Snapshot:
 
     def keep(self, temporary: tempfile.TemporaryDirectory[str]) -> None:
         """Keep the folder that it is in until this object is gone."""
-        self._temporary = temporary
+        self._temporary.append(temporary)
+
+    def _opened(self, folder: Path) -> LexicalIndex:
+        try:
+            return LexicalIndex(folder)
+        except (OSError, ValueError):
+            # Tantivy locks a folder to open it. Where nothing can be written, that is done in another one.
+            temporary = tempfile.TemporaryDirectory(prefix="article-qa-")
+            for path in folder.iterdir():
+                if path.suffix != ".lock":
+                    (Path(temporary.name) / path.name).symlink_to(path.absolute())
+            self.keep(temporary)
+            return LexicalIndex(Path(temporary.name))
 
 
 def newest(database: Database, held: Snapshot | None) -> Snapshot | None:
@@ -101,6 +113,11 @@ def newest(database: Database, held: Snapshot | None) -> Snapshot | None:
         if found[1].is_dir():  # not merely replaced by a newer one while it was opened
             logger.warning("%s is made anew: %s.", found[1], error)
         return None
+
+
+def is_of(snapshot: Snapshot, state: State) -> bool:
+    """Whether a snapshot is of a state."""
+    return snapshot.generation == state.generation and np.array_equal(snapshot.spans, state.spans)
 
 
 def make(database: Database, state: State, previous: Snapshot | None) -> tuple[Snapshot, bool]:
@@ -156,10 +173,8 @@ def damage(database: Database) -> list[str]:
         try:
             snapshot = Snapshot(folder, database.shelf)
             state = database.state()
-            if snapshot.generation == state.generation and not np.array_equal(snapshot.spans, state.spans):
+            if snapshot.generation >= state.generation and not is_of(snapshot, state):
                 raise Damaged("it holds other documents")
-            if snapshot.generation > state.generation:
-                raise Damaged("it is newer than the database")
         except Damaged as error:
             shutil.rmtree(folder, ignore_errors=True)
             return [f"{folder} was damaged ({error}) and is made anew."]

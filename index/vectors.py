@@ -28,6 +28,7 @@ GROWTH = 2  # times as many lists as there are would be right: they are learned 
 PROBED = 64  # lists
 LEARNED = 40  # vectors for each list that it is learned from, at random
 _PARAMETERS: Any = faiss.SearchParametersIVF
+MARGIN = 0.3  # by which components may be beyond the range of those learned from
 AT_ONCE = 20_000  # vectors, between being read and being put into lists
 
 Rows = Callable[[Iterable[int]], Iterator[Row]]  # documents by their first passages, less those that are gone
@@ -44,6 +45,7 @@ class StoredVectors:
     """
 
     def __init__(self, folder: Path) -> None:
+        faiss.omp_set_num_threads(1)  # see MemoryIndex
         self._folder = folder
         self._main: Any = faiss.read_index(str(folder / MAIN), faiss.IO_FLAG_MMAP)
         self._in_lists = (folder / RECENT).exists()
@@ -138,6 +140,7 @@ def write(folder: Path, spans: np.ndarray, dimension: int, rows: Rows) -> None:
             _put(index, waiting)
             waiting, held = [], 0
     _put(index, waiting)
+    faiss.omp_set_num_threads(1)
     faiss.write_index(index, str(folder / MAIN))
 
 
@@ -170,7 +173,12 @@ def _learned(total: int, spans: np.ndarray, dimension: int, rows: Rows) -> faiss
         held += len(row.vectors)
         if held >= LEARNED * count:
             break
+    # Not the differences from the centres, whose range what comes later would leave sooner.
+    index.by_residual = False
+    index.sq.rangestat_arg = MARGIN
     index.cp.niter = 10
+    index.cp.min_points_per_centroid = 1  # no warning: documents are what there is
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
     index.train(np.concatenate(sample))
     return index
 

@@ -8,10 +8,14 @@ from playwright.sync_api import expect, sync_playwright
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from hypothesis import settings
+
 from index import read_file
 from qa import ArticleQA
 from seeds import ARTICLE
 
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.load_profile("suite")
 expect.set_options(timeout=60_000)  # a page may be slow to show something on a busy machine
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (

@@ -56,7 +56,7 @@ class Session:
 
     def entries(self) -> list[Entry]:
         """What a list of the documents shows, in the order they came."""
-        return self._engine.index.entries()
+        return self._engine.steadily(lambda engine: engine.index.entries())
 
     @property
     def documents(self) -> Mapping[str, Document]:

@@ -13,7 +13,8 @@ They were written for this project by a language model that read each paragraph,
   its paragraph does not answer;
 - `off_topic.txt.gz`: what people type that has nothing to do with a document; each is asked of a paragraph
   and of a document;
-- `documents.jsonl.gz`: invented documents with questions, whole, to fit the confidence on.
+- `invented.jsonl.gz`: invented documents with questions, most of them worded far from the text, whole;
+- `documents.jsonl.gz`: more of these, to fit the confidence on.
 
 The paragraphs are not here: each is known by its SHA-256 and looked up in the sets given. Licence of the
 questions: CC BY-SA 4.0, as that of the sets.
@@ -35,7 +36,8 @@ from qa.gold import occurrences
 
 HERE = Path(__file__).parent
 SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz")
-OFF_TOPIC, DOCUMENTS = "off_topic", "documents.jsonl.gz"
+OFF_TOPIC = "off_topic"
+INVENTED, DOCUMENTS = "invented.jsonl.gz", "documents.jsonl.gz"
 SHORT = 200  # characters of a paragraph of a document below which nothing is asked of it
 
 
@@ -58,13 +60,14 @@ def main() -> None:
     messages = gzip.decompress((HERE / f"{OFF_TOPIC}.txt.gz").read_bytes()).decode().splitlines()
     documents = [
         {"context": part, "article": row["title"]}
-        for row in rows
+        for row in [*rows, *_rows(HERE / INVENTED)]
         for part in row.get("text", "").splitlines()
         if len(part) >= SHORT
     ]
     kinds = [group for group in (list(paragraphs.values()), documents) if group]
     _write(options.folder / f"{OFF_TOPIC}.jsonl.gz", off_topic_rows(messages, kinds))
-    shutil.copy(HERE / DOCUMENTS, options.folder)
+    for name in (INVENTED, DOCUMENTS):
+        shutil.copy(HERE / name, options.folder)
 
 
 def gold_rows(

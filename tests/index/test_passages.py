@@ -1,6 +1,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index import Document, split_passages
 from index.passages import OVERLAP, PASSAGE_LENGTH, is_inside_character, page_of, whole_text
@@ -41,6 +43,33 @@ def test_nasty_texts(nasty_texts, seed):
         found = split_passages(Document.from_text(text))
         check(text, found)
         assert {p.start for p in found} | {p.end for p in found} <= places
+
+
+# Any characters, and those that matter here often enough to meet; joined and repeated, to be long.
+PIECES = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        [*"aZ9 .!?,\n\r\t", ". ", "\n\n", "\u2028", "e\u0301", "👨\u200d👩\u200d👧", "🇫🇷", "。", "\ud800"]
+    ),
+)
+TEXTS = st.lists(st.tuples(PIECES, st.integers(1, 90)), min_size=1, max_size=40).map(
+    lambda pieces: "".join(piece * times for piece, times in pieces)
+)
+
+
+@given(TEXTS.filter(str.strip))
+def test_any_text(text):
+    document = Document.from_text(text)
+    assert len(document.text) == len(text)
+    check(document.text, split_passages(document))
+
+
+@given(TEXTS.filter(str.strip), st.lists(st.integers(0, 500)))
+def test_any_pages(text, starts):
+    starts = sorted({0, *(start for start in starts if start < len(text))})
+    document = Document.from_text(text, page_starts=tuple(starts))
+    for passage in split_passages(document):
+        assert passage.page == sum(start <= passage.start for start in starts)
 
 
 def test_article():

@@ -1,8 +1,6 @@
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from index.retriever import retrieve
 from index.shelf import Shelf
 from index.store import MemoryIndex
 from tests.index.kill import kill
-from tests.index.writer import expected, write
+from tests.index.together import together
 
 ADA = Document.from_text("Acme is led by Ada Berg.\n\nIt makes bolts in Oslo.", "acme.txt", "/a/acme.txt")
 BEN = Document.from_text("Acme is led by Ben Holm.", "acme.txt", "/a/acme.txt")
@@ -167,30 +165,7 @@ def test_a_writer_killed_at_any_point_loses_nothing_that_was_done(tmp_path):
     assert kill(6, 1, tmp_path / "shelf") > 0
 
 
-def test_readers_see_whole_writes_only(shelf, embedder):
-    until, states, errors = time.monotonic() + 4, [], []
-
-    def read():
-        own = Shelf(shelf.folder, embedder)
-        while time.monotonic() < until:
-            try:
-                view = own.view()
-                states.append({document.source: document.id for document in view.documents.values()})
-                assert {p.document_id for p in view.passages.values()} == set(view.documents)
-                retrieve(view, "What is the code of hall 3?", 5)
-            except Exception as error:
-                errors.append(error)
-
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for reader in readers:
-        reader.start()
-    number = 0
-    while time.monotonic() < until:
-        write(shelf, number)
-        number += 1
-    for reader in readers:
-        reader.join()
-    assert errors == []
-    possible = [expected(count) for count in range(number + 1)]
-    assert all(state in possible for state in states)
-    assert len(states) > 4
+def test_readers_in_other_processes_see_whole_writes_only(tmp_path):
+    writes, readings = together(4, 2, tmp_path / "shelf")
+    assert writes > 2
+    assert readings > 2

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from index import Document
 from index.embedder import load_embedder
 from index.shelf import Shelf
 
+State = dict[str, str]  # source of a document -> its id
 FILES = 5  # that are written over and over
 
 
@@ -32,16 +34,21 @@ def write(shelf: Shelf, number: int) -> None:
         shelf.put(document(number))
 
 
-def expected(count: int) -> dict[str, str]:
-    """What a shelf holds after so many writes: source -> id."""
-    held: dict[str, str] = {}
-    for number in range(count):
+def states() -> Iterator[State]:
+    """What a shelf holds at first, and after each write."""
+    held: State = {}
+    for number in itertools.count():
+        yield held
         if number % 3 == 2:
             gone = document(number - 2)
             held = {source: identity for source, identity in held.items() if identity != gone.id}
         else:
-            held[document(number).source] = document(number).id
-    return held
+            held = held | {document(number).source: document(number).id}
+
+
+def expected(count: int) -> State:
+    """What a shelf holds after so many writes."""
+    return next(itertools.islice(states(), count, None))
 
 
 if __name__ == "__main__":

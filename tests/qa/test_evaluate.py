@@ -7,7 +7,8 @@ import pytest
 
 import qa
 from index import Document, InputError
-from qa.evaluation import distinct, evaluate, load_questions, of_paragraph, predict
+from qa import ArticleQA
+from qa.evaluation import ask, distinct, evaluate, load_questions, of_paragraph, predict
 from qa.gold import read_gold
 from seeds import ARTICLE, GOLD
 
@@ -173,6 +174,35 @@ def test_several_files_are_asked_together(tmp_path):
     assert {p.article for p in predictions} == {"first, second"}
     with pytest.raises(InputError, match="Several files"):
         evaluate(tmp_path / "gold.jsonl", files=files, task="paragraph")
+
+
+@pytest.mark.parametrize("kind", ["plain", "with contexts"])
+def test_an_index_is_asked_as_a_whole(tmp_path, kind):
+    engine = ArticleQA.open(tmp_path / "shelf", create=True)
+    engine.put(Document.from_text(TEXT, "acme"))
+    engine.put(Document.from_text("Bolt & Co was founded in 1911 by Max Rain in Bonn.", "bolt"))
+    gold = tmp_path / "gold.jsonl"
+    rows = plain() if kind == "plain" else with_contexts()
+    gold.write_text("\n".join(map(json.dumps, rows)))
+    result = evaluate(gold, index=tmp_path / "shelf")
+    assert (result.metrics["em"], result.metrics["recall@5"]) == (100.0, 100.0)
+    assert {len(prediction.candidates) > 0 for prediction in result.predictions} == {True}
+    with pytest.raises(InputError, match="An index is no paragraph"):
+        evaluate(gold, index=tmp_path / "shelf", task="paragraph")
+
+
+def test_only_passages_of_the_article_are_gold_where_it_is_there(tmp_path):
+    choir = "Who founded Acme Robotics? Ada Brook founded Acme Robotics, they say, and a choir."
+    (question,) = (q for q in read_gold(_written(tmp_path, with_contexts())) if q.id == "a")
+    both = ArticleQA.from_documents([question.document, Document.from_text(choir)])
+    assert ask(both, question).gold_rank == 2
+    assert ask(ArticleQA.from_text(choir), question).gold_rank == 1
+
+
+def _written(folder, rows):
+    path = folder / "gold.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
 
 
 def test_gold_that_no_passage_holds(tmp_path):

@@ -1,7 +1,14 @@
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from index import InputError
+from index.database import Database
 from qa import ArticleQA
 from qa.cli import main
 from tests.index.formats.files import pdf
@@ -64,6 +71,54 @@ def test_checking_says_that_all_is_well(shelf, capsys):
     assert capsys.readouterr().out == "0 problems; 3 documents, 3 passages\n"
 
 
+def test_the_index_is_described(shelf, papers, capsys):
+    assert main(["index", "info", shelf, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["documents"], facts["passages"], facts["writes"]) == (3, 3, 3)
+    assert (facts["vectors"], facts["searchable"]) == ("compared one by one", "up to date")
+    assert main(["index", "remove", shelf, str(papers / "acme.txt")]) == 0
+    capsys.readouterr()
+    assert main(["index", "info", shelf]) == 0
+    out = capsys.readouterr().out
+    assert "documents             2\n" in out
+    assert "searchable            brought up to date at the next question\n" in out
+
+
+def test_the_index_is_evaluated(shelf, tmp_path, capsys):
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"id": "a", "question": "Who paid for the harbour?", "answers": ["Lowe & Sons"]}\n')
+    assert main(["evaluate", str(gold), "--index", shelf, "--fail-under", "em=100"]) == 0
+    assert capsys.readouterr().out.startswith(f"gold.jsonl, article task, over {shelf}\n")
+
+
+def held(shelf):
+    """How many documents an index that is being made holds."""
+    try:
+        return len(Database(shelf).entries())
+    except InputError:
+        return 0
+
+
+def test_an_interrupted_add_keeps_what_is_done_and_goes_on(papers, tmp_path):
+    """Ctrl-C after the first files; the same command again does the rest."""
+    shelf = tmp_path / "shelf"
+    for number in range(60):
+        (papers / f"{number:03}.txt").write_text(f"Hall {number} is painted blue.")
+    command = [sys.executable, "-m", "qa.cli", "index", "add", str(shelf), str(papers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        while not held(shelf):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out = process.communicate()[0]
+    assert process.returncode == 130
+    done = int(re.match(r"interrupted; (\d+) added, 0 there already, 0 refused so far: run the same", out)[1])
+    assert 0 < done < 62
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (
+        again.stdout == f"{62 - done + 1} added, {done} there already, 1 refused; 63 documents, 63 passages\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -71,6 +126,8 @@ def test_checking_says_that_all_is_well(shelf, capsys):
         (["index", "add", "new", "empty"], "empty holds no file to read"),
         (["ask", "Who?", "--index", "nowhere"], "nowhere holds no index"),
         (["ask", "Who?", "--index", "nowhere", "--file", "a.txt"], "are both named"),
+        (["evaluate", "gold.jsonl", "--index", "nowhere"], "nowhere holds no index"),
+        (["index", "info", "nowhere"], "nowhere holds no index"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, message, tmp_path, monkeypatch, capsys):

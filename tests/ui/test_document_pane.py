@@ -4,7 +4,8 @@ from html import unescape
 import pytest
 
 from index import Document
-from ui.document_pane import SHOWN, document_list, document_pane
+from index.store import Entry
+from ui.document_pane import LISTED, SHOWN, document_list, document_pane
 
 HOSTILE = '<script>alert(1)</script> "quoted" & [a](javascript:b) {{value}} ${value} `'
 
@@ -30,7 +31,7 @@ def test_text_is_never_markup():
     html = document_pane(Document.from_text(HOSTILE, HOSTILE), 0, 8)
     assert "<script" not in html
     assert plain(html) == HOSTILE
-    assert "<script" not in document_list([Document.from_text("x", HOSTILE)], "")
+    assert "<script" not in document_list([Entry("x", HOSTILE, 1, 0, "")], "")
 
 
 def test_carriage_returns_are_kept_for_the_browser():
@@ -76,9 +77,17 @@ def test_earlier_and_later_lead_through_a_long_document():
 
 
 def test_the_list_names_each_document_and_marks_the_open_one():
-    one, two = Document.from_text("Ada.", "one"), Document.from_text("Bea. Eve.", "two")
+    one, two = Entry("a1", "one", 4, 0, ""), Entry("b2", "two", 9, 0, "")
     html = document_list([one, two], two.id)
     assert html.count('class="current"') == 1
     assert html.index("one") < html.index('class="current"') < html.index("two")
     assert f'data-remove="{one.id}"' in html
     assert "9 characters" in html
+    assert "more" not in html
+
+
+def test_of_very_many_the_first_are_listed_and_the_rest_counted():
+    entries = [Entry(f"a{number}", f"file {number}", 4, 0, "") for number in range(LISTED + 1_234)]
+    html = document_list(entries, "")
+    assert html.count('class="open"') == LISTED
+    assert "and 1,234 more" in html
