@@ -1,9 +1,9 @@
 """The database of a shelf: documents with their passages' bounds and vectors, in one SQLite file.
 
-Passages are known by numbers that are never used twice: those of a document follow each other, and its first
-one's names its row. A row is never changed, only put in and deleted, so what was read of it stays true, and a
-reader needs no transaction to be consistent. A write is one transaction, so a process killed at any point
-leaves the shelf as it was before or after.
+Passages are known by numbers: those of a document follow each other, and its first one's names its row. A
+row is never changed but in the name of its file, only put in and deleted, so what was read of it stays true,
+and a reader needs no transaction to be consistent. A write is one transaction, so a process killed at any
+point leaves the shelf as it was before or after.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from index.passages import Passage, page_of
 from index.store import Entry
 
 DATABASE = "index.sqlite"
-WRITER = "writer.txt"  # who is writing, for those who wait
+WRITER = ".writer"  # who is writing, for those who wait
 SCHEMA = 2
-WAIT = 30.0  # seconds for another writer to finish
+WAIT = 30.0  # seconds for another process
 _TABLES = """
 CREATE TABLE meta (
   schema INTEGER NOT NULL,
@@ -51,32 +51,49 @@ CREATE TABLE documents (
   bounds BLOB NOT NULL,
   vectors BLOB NOT NULL
 );
-CREATE INDEX documents_source ON documents (source);
-CREATE INDEX documents_spans ON documents (first, passages);
+CREATE INDEX documents_spans ON documents (first, passages, id);
+CREATE TABLE sources (
+  source TEXT PRIMARY KEY,
+  first INTEGER NOT NULL REFERENCES documents (first) ON DELETE CASCADE
+);
+CREATE INDEX sources_first ON sources (first);
 """
-_ROW = "SELECT first, id, title, source, text, page_starts, bounds, vectors FROM documents"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A document as it is stored.
+    """A document as it is stored; its passages are made when they are asked for, as it may have thousands.
 
     Attributes:
         first: the number of its first passage; the others follow.
         document: itself.
-        passages: of it.
-        vectors: of the passages, float32, [passages, dimension].
+        bounds: (start, end) of each passage, int64, [passages, 2].
     """
 
     first: int
     document: Document
-    passages: list[Passage]
-    vectors: np.ndarray
+    bounds: np.ndarray
+
+    def passage(self, number: int) -> Passage:
+        """The passage with that number."""
+        start, end = self.bounds[number - self.first].tolist()
+        document = self.document
+        return Passage(document.id, start, end, document.text[start:end], page_of(document, start))
+
+    def passages(self) -> list[Passage]:
+        """All its passages."""
+        return [self.passage(self.first + k) for k in range(len(self.bounds))]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is stored, at one generation: `spans` are (first, passages) of each document, int64, [n, 2]."""
+    """What is stored at one generation.
+
+    Attributes:
+        generation: a number that every write raises.
+        spans: of each document, the number of its first passage, of its passages, and the digest of its text,
+            int64, [documents, 3], in the order of the numbers.
+    """
 
     generation: int
     spans: np.ndarray
@@ -88,7 +105,7 @@ class Database:
     Args:
         folder: of the shelf.
         probe: the vector that shows what the shelf was made with, where it is to be made; None: it is there.
-        wait: seconds that a write waits for another process's.
+        wait: seconds for another process that reads or writes.
 
     Raises:
         InputError: there is none, or it is damaged or of another version.
@@ -98,50 +115,44 @@ class Database:
         self.folder = folder
         self._wait = wait
         self._lock = threading.RLock()
-        path = folder / DATABASE
+        self._path = folder / DATABASE
+        if not str(folder).isprintable():
+            raise InputError(
+                f"{str(folder)!r} has characters in its name that are none: name another folder."
+            )
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file: name a folder for the index.")
         with self._said():
             if probe is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            elif not path.is_file():
-                raise InputError(
-                    f"{folder} holds no index: make one with `article-qa index add {folder} FILE`."
-                )
-            self._sql = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
-            self._sql.execute("PRAGMA synchronous = FULL")
-            if probe is not None:
-                self._create(probe)
-            (schema,) = self._sql.execute("SELECT schema FROM meta").fetchone()
-        if schema != SCHEMA:
-            raise InputError(
-                f"{folder} was made by a newer version: update article-qa to open it."
-                if schema > SCHEMA
-                else f"{folder} was made by an earlier version: add the files to a new index."
-            )
-        with self._said():
+            self._connect(probe)
             self.shelf, stored = self._sql.execute("SELECT shelf, probe FROM meta").fetchone()
         self.probe = np.frombuffer(stored, np.float16).astype(np.float32)
 
     def generation(self) -> int:
         """A number that every write raises."""
         with self._said():
-            return int(self._sql.execute("SELECT generation FROM meta").fetchone()[0])
+            if self._path.stat().st_ino != self._inode:  # a copy was put in its place
+                self._sql.close()
+                self._connect()
+            shelf, generation = self._sql.execute("SELECT shelf, generation FROM meta").fetchone()
+        if shelf != self.shelf:
+            raise InputError(f"{self.folder} was replaced by another index: open that one.")
+        return int(generation)
 
     def state(self) -> State:
         """What is stored now."""
+        self.generation()  # of the file that is there now
         with self._said(), self._transaction("DEFERRED"):
-            rows = self._sql.execute("SELECT first, passages FROM documents ORDER BY first").fetchall()
-            return State(self.generation(), np.array(rows, np.int64).reshape(-1, 2))
+            (generation,) = self._sql.execute("SELECT generation FROM meta").fetchone()
+            rows = self._sql.execute("SELECT first, passages, id FROM documents ORDER BY first").fetchall()
+        spans = [(first, passages, _digest(identity)) for first, passages, identity in rows]
+        return State(generation, np.array(spans, np.int64).reshape(-1, 3))
 
     def ids(self) -> list[tuple[int, str]]:
         """Of each document, the number of its first passage and its id, in the order they came."""
         with self._said():
             return self._sql.execute("SELECT first, id FROM documents ORDER BY first").fetchall()
-
-    def first(self, identity: str) -> int | None:
-        """The number of the first passage of the document with that id."""
-        with self._said():
-            found = self._sql.execute("SELECT first FROM documents WHERE id = ?", (identity,)).fetchone()
-        return found and int(found[0])
 
     def entries(self) -> list[Entry]:
         """All documents, without their texts, in the order they came."""
@@ -149,60 +160,149 @@ class Database:
         with self._said():
             rows = self._sql.execute(f"{columns} ORDER BY first").fetchall()
         return [
-            Entry(identity, title, characters, len(json.loads(page_starts)), source)
+            Entry(
+                identity, title, characters, page_starts.count(",") + 1 if len(page_starts) > 2 else 0, source
+            )
             for identity, title, characters, page_starts, source in rows
         ]
 
-    def row(self, first: int) -> Row | None:
-        """The document whose first passage has that number; None where it is gone."""
+    def find(self, name: str) -> str | None:
+        """The id of the document with that id or from that file."""
+        source = _stored(str(Path(name).absolute()))
         with self._said():
-            found = self._sql.execute(f"{_ROW} WHERE first = ?", (first,)).fetchone()
-        return found and _row(found)
+            found = self._sql.execute(
+                "SELECT id FROM documents WHERE id = ?"
+                " OR first = (SELECT first FROM sources WHERE source = ?)",
+                (_stored(name), source),
+            ).fetchone()
+        return found and str(found[0])
+
+    def first(self, identity: str) -> int | None:
+        """The number of the first passage of the document with that id."""
+        with self._said():
+            return self._one("SELECT first FROM documents WHERE id = ?", identity)
+
+    def row(self, first: int, *, bounds: bool = True) -> Row | None:
+        """The document whose first passage has that number; None where it is gone.
+
+        Args:
+            first: the number.
+            bounds: whether those of its passages are needed; without them they may be damaged.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        columns = "SELECT id, title, source, text, page_starts, bounds FROM documents"
+        with self._said():
+            found = self._sql.execute(f"{columns} WHERE first = ?", (first,)).fetchone()
+        if found is None:
+            return None
+        identity, title, source, text, page_starts, pairs = found
+        try:
+            document = Document(identity, title, source, text, tuple(json.loads(page_starts)))
+            return Row(first, document, np.frombuffer(pairs if bounds else b"", np.int64).reshape(-1, 2))
+        except (ValueError, TypeError):
+            raise self._damaged(title) from None
+
+    def vectors(self, first: int) -> np.ndarray | None:
+        """The vectors of its passages, float32, [passages, dimension]; None where it is gone.
+
+        Raises:
+            InputError: they are damaged.
+        """
+        with self._said():
+            found = self._sql.execute(
+                "SELECT title, passages, vectors FROM documents WHERE first = ?", (first,)
+            ).fetchone()
+        if found is None:
+            return None
+        title, passages, vectors = found
+        try:
+            matrix = np.frombuffer(vectors, np.float16).reshape(passages, len(self.probe))
+        except (ValueError, TypeError):
+            raise self._damaged(title) from None
+        return matrix.astype(np.float32)
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with its file."""
         with self._said():
             return [line for (line,) in self._sql.execute("PRAGMA integrity_check") if line != "ok"]
 
+    def holds(self, document: Document) -> bool:
+        """Whether the document is here and its file, if it has one, had this text before."""
+        with self._said():
+            first = self._one("SELECT first FROM sources WHERE source = ?", _key(document))
+            return first is not None and first == self.first(document.id)
+
     def insert(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> bool:
-        """Put a document in, in the place of another version of it from the same file.
+        """Put a document in, in the place of what the same file held before.
 
         Args:
-            document: whose source, if a whole path, names its file.
+            document: whose source, if a whole path, names its file; files of one text are one document.
             passages: of it, at least one.
             vectors: of the passages, [passages, dimension]; kept as float16.
 
         Returns:
-            whether it was not there yet.
+            whether what can be found changed.
         """
         with self._said(), self._writing():
-            if self.first(document.id) is not None:  # another process was faster
-                return False
-            if Path(document.source).is_absolute():
-                self._sql.execute("DELETE FROM documents WHERE source = ?", (document.source,))
-            (first,) = self._sql.execute("SELECT next FROM meta").fetchone()
-            self._put(first, document, passages, vectors)
-            self._sql.execute("UPDATE meta SET next = next + ?", (len(passages),))
-        return True
-
-    def replace(self, old: Row, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> None:
-        """Put a document in the place of a damaged row, under numbers of its own."""
-        with self._said(), self._writing():
-            self._sql.execute("DELETE FROM documents WHERE first = ? OR id = ?", (old.first, document.id))
-            (first,) = self._sql.execute("SELECT next FROM meta").fetchone()
-            self._put(first, document, passages, vectors)
-            self._sql.execute("UPDATE meta SET next = next + ?", (len(passages),))
+            source = _key(document)
+            before = self._one("SELECT first FROM sources WHERE source = ?", source)
+            first = self.first(document.id)
+            new = first is None
+            if first is None:
+                first = self._put(document, passages, vectors)
+            self._sql.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, first))
+            left = before is not None and before != first
+            return (self._leave(before) if left else False) or new
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
         with self._said(), self._writing():
-            before = self._sql.total_changes
-            self._sql.executemany("DELETE FROM documents WHERE id = ?", [(each,) for each in ids])
-            return self._sql.total_changes - before
+            known = [first for each in ids if (first := self.first(each)) is not None]
+            self._sql.executemany("DELETE FROM documents WHERE first = ?", [(first,) for first in known])
+            return len(known)
+
+    def mend(self, first: int, passages: Sequence[Passage], vectors: np.ndarray) -> None:
+        """Give a document passages and vectors made anew, under new numbers; one that is gone stays gone."""
+        with self._said(), self._writing():
+            kept = self._sql.execute(
+                "SELECT id, title, source, text, page_starts FROM documents WHERE first = ?", (first,)
+            ).fetchone()
+            if kept is None:
+                return
+            sources = self._sql.execute("SELECT source FROM sources WHERE first = ?", (first,)).fetchall()
+            self._sql.execute("DELETE FROM documents WHERE first = ?", (first,))
+            identity, title, source, text, page_starts = kept
+            document = Document(identity, title, source, text, tuple(json.loads(page_starts)))
+            new = self._put(document, passages, vectors)
+            self._sql.executemany("INSERT INTO sources VALUES (?, ?)", [(each, new) for (each,) in sources])
 
     def close(self) -> None:
         """Close the file."""
         self._sql.close()
+
+    def _connect(self, probe: np.ndarray | None = None) -> None:
+        none = f"{self.folder} holds no index: make one with `article-qa index add {self.folder} FILE`."
+        if probe is None and not self._path.is_file():
+            raise InputError(none)
+        self._sql = sqlite3.connect(
+            self._path, timeout=self._wait, isolation_level=None, check_same_thread=False
+        )
+        self._sql.execute("PRAGMA synchronous = FULL")
+        self._sql.execute("PRAGMA foreign_keys = ON")
+        if probe is not None:
+            self._create(probe)
+        if not self._sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            raise InputError(none)
+        self._inode = self._path.stat().st_ino
+        (schema,) = self._sql.execute("SELECT schema FROM meta").fetchone() or (0,)
+        if schema != SCHEMA:
+            raise InputError(
+                f"{self.folder} was made by a newer version: update article-qa to open it."
+                if schema > SCHEMA
+                else f"{self.folder} was made by an earlier version: add the files to a new index."
+            )
 
     def _create(self, probe: np.ndarray) -> None:
         with self._transaction("IMMEDIATE"):
@@ -213,14 +313,31 @@ class Database:
             values = (SCHEMA, uuid.uuid4().hex, probe.astype(np.float16).tobytes())
             self._sql.execute("INSERT INTO meta VALUES (?, ?, 0, 0, ?)", values)
 
-    def _put(self, first: int, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> None:
+    def _one(self, statement: str, value: str | int) -> int | None:
+        found = self._sql.execute(statement, (value,)).fetchone()
+        return found and int(found[0])
+
+    def _put(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> int:
+        """Put a row in; returns the number of its first passage."""
+        (first,) = self._sql.execute("SELECT next FROM meta").fetchone()
         bounds = np.array([(passage.start, passage.end) for passage in passages], np.int64)
         values = (
-            first, len(passages), document.id, document.title, document.source, len(document.text),
+            first, len(passages), document.id, document.title, _stored(document.source), len(document.text),
             document.text, json.dumps(document.page_starts), bounds.tobytes(),
             vectors.astype(np.float16).tobytes(),
         )  # fmt: skip
         self._sql.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._sql.execute("UPDATE meta SET next = next + ?", (len(passages),))
+        return int(first)
+
+    def _leave(self, first: int | None) -> bool:
+        """A file has no longer the text of this document: delete it, unless another file has that text."""
+        others = self._sql.execute("SELECT source FROM sources WHERE first = ? LIMIT 1", (first,)).fetchone()
+        if others is None:
+            self._sql.execute("DELETE FROM documents WHERE first = ?", (first,))
+            return True
+        self._sql.execute("UPDATE documents SET source = ? WHERE first = ?", (*others, first))
+        return False
 
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[None]:
@@ -228,38 +345,30 @@ class Database:
             self._sql.execute(f"BEGIN {kind}")
             try:
                 yield
-            except BaseException:
-                self._sql.execute("ROLLBACK")
-                raise
-            self._sql.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction, alone among all processes; it raises the generation."""
-        writer = self.folder / WRITER
-        with self._lock:
-            try:
-                self._sql.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                who = writer.read_text() if writer.is_file() else "another process"
-                raise InputError(
-                    f"{self.folder} has been written to by {who} for {self._wait:g} s: try again later."
-                ) from None
-            try:
-                with contextlib.suppress(OSError):  # a courtesy
-                    writer.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-                yield
-                self._sql.execute("UPDATE meta SET generation = generation + 1")
                 self._sql.execute("COMMIT")
             except BaseException:
                 if self._sql.in_transaction:
                     self._sql.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, alone among all processes; it raises the generation."""
+        writer = self.folder / WRITER
+        self.generation()  # of the file that is there now
+        with self._transaction("IMMEDIATE"):
+            try:
+                with contextlib.suppress(OSError):  # a courtesy
+                    writer.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+                yield
+                self._sql.execute("UPDATE meta SET generation = generation + 1")
             finally:
                 with contextlib.suppress(OSError):
                     writer.unlink(missing_ok=True)
+
+    def _damaged(self, title: str) -> InputError:
+        check = f"article-qa index check {self.folder} --repair"
+        return InputError(f"{self.folder} holds a damaged document, {title}: run `{check}`.")
 
     @contextlib.contextmanager
     def _said(self) -> Iterator[None]:
@@ -268,23 +377,39 @@ class Database:
             with self._lock:
                 yield
         except (sqlite3.Error, OSError) as error:
-            text = reason(error)
-            way = (
-                "free some space, nothing that was there is lost"
-                if "full" in text or "No space" in text
-                else "check its permissions"
-                if "readonly" in text or "unable to open" in text or isinstance(error, OSError)
-                else "it is damaged, add the files to a new index"
-            )
-            raise InputError(f"{self.folder} cannot be used ({text}): {way}.") from None
+            raise InputError(self._sentence(error)) from None
+
+    def _sentence(self, error: sqlite3.Error | OSError) -> str:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            try:
+                who = (self.folder / WRITER).read_text()
+            except OSError:
+                who = "another process"
+            return f"{self.folder} has been in use by {who} for {self._wait:g} s: try again later."
+        if isinstance(error, sqlite3.DataError):
+            return f"{self.folder} cannot hold the document ({reason(error)}): add it in parts."
+        if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == 28:
+            way = "free some space, nothing that was there is lost"
+        elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
+            way = "check its permissions"
+        elif code == sqlite3.SQLITE_IOERR:
+            way = "check the disk and its room, nothing that was there is lost"
+        else:
+            way = "it is damaged, add the files to a new index"
+        return f"{self.folder} cannot be used ({reason(error)}): {way}."
 
 
-def _row(values: tuple[Any, ...]) -> Row:
-    first, identity, title, source, text, page_starts, bounds, vectors = values
-    document = Document(identity, title, source, text, tuple(json.loads(page_starts)))
-    pairs = np.frombuffer(bounds, np.int64).reshape(-1, 2).tolist()
-    passages = [
-        Passage(identity, start, end, text[start:end], page_of(document, start)) for start, end in pairs
-    ]
-    matrix = np.frombuffer(vectors, np.float16).astype(np.float32)
-    return Row(first, document, passages, matrix.reshape(len(passages), -1))
+def _key(document: Document) -> str:
+    """What the document is known by in `sources`: its file, or itself where it has none."""
+    return _stored(document.source) if Path(document.source).is_absolute() else f"#{document.id}"
+
+
+def _stored(source: str) -> str:
+    """A path as text; one whose bytes are none is told from others, and still readable."""
+    return os.fsencode(source).decode("utf-8", "backslashreplace")
+
+
+def _digest(identity: str) -> Any:
+    """The id of a document, a hexadecimal digest, as a number of 64 bits."""
+    return np.uint64(int(identity[:16], 16)).astype(np.int64)

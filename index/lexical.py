@@ -48,6 +48,9 @@ class LexicalIndex:
         builder.add_unsigned_field("number", stored=False, fast=True, indexed=True)
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema, str(folder) if folder else None)
+        self._index.config_reader(
+            "manual", 0
+        )  # no thread that looks for changes: we reload where we make them
         self._analyzer = _analyzer()
         self._index.register_tokenizer(_ANALYZER_NAME, self._analyzer)
 

@@ -19,12 +19,11 @@ from index.database import WAIT, Database, Row
 from index.documents import Document
 from index.embedder import Embedder
 from index.errors import InputError
+from index.inspection import PROBE, SAME_MODEL, check, repair
 from index.passages import Passage, split_passages
-from index.snapshot import Outdated, Snapshot, damage, is_of, make, newest
+from index.snapshot import Outdated, Snapshot, is_of, make, newest
 from index.store import Entry, Hits, MemoryIndex, Progress, encode
 
-PROBE = "The quick brown fox jumps over the lazy dog."
-SAME_MODEL = 0.98  # cosine of two vectors of the probe: int8 and float32 of one model differ by less
 BEHIND = 2_000  # passages added, after which their vectors and words are made searchable
 TRIES = 20  # to catch up with others' writes
 HELD = 16  # documents that were read last and may be asked for again
@@ -79,12 +78,14 @@ class ShelfView:
     def only(self, document_ids: Iterable[str]) -> MemoryIndex:
         """A new index, in memory, of some of these documents; nothing is embedded again."""
         rows = [self.get(self.first(identity)) for identity in document_ids if identity in self.documents]
+        matrices = [matrix for row in rows if (matrix := self._database.vectors(row.first)) is not None]
+        if len(matrices) < len(rows):
+            raise Gone
         empty = MemoryIndex(self._embedder)
         if not rows:
             return empty
-        passages = [passage for row in rows for passage in row.passages]
-        vectors = np.concatenate([row.vectors for row in rows])
-        return empty.extended([row.document for row in rows], passages, vectors)
+        passages = [passage for row in rows for passage in row.passages()]
+        return empty.extended([row.document for row in rows], passages, np.concatenate(matrices))
 
     def joined(self, other: MemoryIndex) -> MemoryIndex:
         """A new index, in memory, of these documents and another's; nothing is embedded again."""
@@ -159,13 +160,13 @@ class _Passages(Mapping[int, Passage]):
 
     def __getitem__(self, number: int) -> Passage:
         at = int(np.searchsorted(self._spans[:, 0], number, side="right")) - 1
-        if at < 0 or number >= self._spans[at].sum():
+        if at < 0 or number >= self._spans[at, 0] + self._spans[at, 1]:
             raise KeyError(number)
         first = int(self._spans[at, 0])
-        return self._get(first).passages[number - first]
+        return self._get(first).passage(number)
 
     def __iter__(self) -> Iterator[int]:
-        return (number for first, count in self._spans.tolist() for number in range(first, first + count))
+        return (number for first, count, _ in self._spans.tolist() for number in range(first, first + count))
 
     def __len__(self) -> int:
         return int(self._spans[:, 1].sum())
@@ -216,27 +217,27 @@ class Shelf:
 
     def steadily(self, ask: Callable[[ShelfView], T]) -> T:
         """What `ask` makes of a view; of a later one where it met a document that was removed meanwhile."""
-        for _ in range(TRIES - 1):
+        for _ in range(TRIES):
             try:
                 return ask(self.view())
             except Gone:
                 continue
-        return ask(self.view())
+        raise InputError(f"{self.folder} is written to too fast to be read: try again later.")
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
-        """Add a document, in the place of another version of it from the same file.
+        """Add a document, in the place of what its file held before.
 
         Args:
             document: that was read.
             progress: told how many of how many passages are embedded.
 
         Returns:
-            whether it was new; a document with the same text is not added twice.
+            whether what can be found changed; a document with the same text is not added twice.
 
         Raises:
             InputError: another process writes for too long, or the disk is full or cannot be written.
         """
-        if self.database.first(document.id) is not None:
+        if self.database.holds(document):
             return False
         passages = split_passages(document)  # the long part, during which others read and write
         vectors = encode(self._embedder, [passage.text for passage in passages], progress)
@@ -251,26 +252,12 @@ class Shelf:
         return self.database.delete(document_ids)
 
     def check(self, sample: int = 20) -> list[str]:
-        """What is wrong, a sentence each; nothing if all is well.
+        """What is wrong, a sentence each, as `index.inspection.check`; nothing if all is well."""
+        return check(self.database, self._embedder, sample)
 
-        Args:
-            sample: documents whose first passage is embedded again, to see that its vector is right.
-        """
-        problems = [f"The database is damaged: {line}." for line in self.database.damage()]
-        for number, row in enumerate(self._rows()):
-            problem = self._wrong(row, embed=number < sample)
-            problems += [f"{row.document.title} ({row.document.id}) {problem}."] if problem else []
-        return problems + damage(self.database)
-
-    def repair(self) -> int:
-        """Make passages and vectors of documents anew where they are wrong; returns of how many."""
-        wrong = [row for row in self._rows() if self._wrong(row, embed=True)]
-        for row in wrong:
-            fresh = _fresh(row.document)
-            passages = split_passages(fresh)
-            vectors = encode(self._embedder, [passage.text for passage in passages])
-            self.database.replace(row, fresh, passages, vectors)
-        return len(wrong)
+    def repair(self) -> list[str]:
+        """Mend what is wrong, as `index.inspection.repair`; what was done, a sentence each."""
+        return repair(self.database, self._embedder)
 
     def close(self) -> None:
         """Close the database; nothing can be read any more."""
@@ -293,25 +280,3 @@ class Shelf:
             if whole:
                 return held
         raise InputError(f"{self.folder} is written to too fast to be read: try again later.")
-
-    def _rows(self) -> Iterator[Row]:
-        for first, _ in self.database.state().spans.tolist():
-            row = self.database.row(first)
-            if row:
-                yield row
-
-    def _wrong(self, row: Row, *, embed: bool) -> str:
-        fresh = _fresh(row.document)
-        if fresh.id != row.document.id:
-            return "has a text that is not the one it was added with"
-        if row.passages != split_passages(fresh) or len(row.vectors) != len(row.passages):
-            return "has passages that are not those of its text"
-        if not np.allclose(np.linalg.norm(row.vectors, axis=1), 1, atol=0.01):
-            return "has vectors that are none"
-        if embed and row.vectors[0] @ self._embedder.encode([row.passages[0].text])[0] < SAME_MODEL:
-            return "has vectors that are not those of its passages"
-        return ""
-
-
-def _fresh(document: Document) -> Document:
-    return Document.from_text(document.text, document.title, document.source, document.page_starts)

@@ -16,12 +16,14 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from index.database import Database, Row, State
+from index.database import Database, State
 from index.errors import InputError, reason
 from index.lexical import LexicalIndex
 from index.vectors import FLAT, StoredVectors, link, write
@@ -36,6 +38,7 @@ ABANDONED = 3600.0  # seconds after which an unfinished snapshot is taken for on
 TOLD = 50_000  # passages from which on it is said that a snapshot is made
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError)  # what a damaged file may raise
 
+T = TypeVar("T")
 _checked: dict[tuple[int, int, int, int], int] = {}  # device, inode, size and time of a file -> its checksum
 
 
@@ -102,17 +105,19 @@ class Snapshot:
 
 def newest(database: Database, held: Snapshot | None) -> Snapshot | None:
     """The newest snapshot on disk, or `held` if there is no newer one; None where it is no good."""
-    found = max(_published(database.folder), default=(-1, None))
-    if held and held.generation >= found[0] and held.folder.is_dir():
-        return held
-    if found[1] is None:
-        return None
-    try:
-        return Snapshot(found[1], database.shelf)
-    except Damaged as error:
-        if found[1].is_dir():  # not merely replaced by a newer one while it was opened
-            logger.warning("%s is made anew: %s.", found[1], error)
-        return None
+    while True:
+        generation, folder = max(_published(database.folder), default=(-1, database.folder))
+        if held and held.generation >= generation and held.folder.is_dir():
+            return held
+        if generation < 0:
+            return None
+        try:
+            return Snapshot(folder, database.shelf)
+        except Damaged as error:
+            if max(_published(database.folder), default=None) == (generation, folder):
+                logger.warning("%s is made anew: %s.", folder, error)
+                return None
+            # It was replaced by a newer one while it was opened.
 
 
 def is_of(snapshot: Snapshot, state: State) -> bool:
@@ -125,7 +130,7 @@ def make(database: Database, state: State, previous: Snapshot | None) -> tuple[S
 
     Args:
         database: whose state it is.
-        state: that is not older than `previous`.
+        state: that it is to be of.
         previous: to be made from; None: from the database alone.
 
     Returns:
@@ -133,30 +138,37 @@ def make(database: Database, state: State, previous: Snapshot | None) -> tuple[S
 
     Raises:
         Outdated: other processes made newer ones meanwhile.
-        InputError: there is no room for it.
+        InputError: there is no room for it, or the database is damaged.
     """
     target = database.folder / f"{PREFIX}{state.generation}"
     try:
         with _unfinished(database.folder, state.generation) as folder:
             whole = _fill(folder, database, state, previous)
+            Snapshot(folder, database.shelf)  # it opens
             _move(folder, target, database.shelf)
+    except InputError:
+        raise
     except (*_BROKEN, Damaged) as error:
-        if previous and not previous.folder.is_dir():
+        if previous and max(_published(database.folder), default=(-1, target))[0] > previous.generation:
             raise Outdated from None
         logger.debug("%s: %s", target, error)
-        return _elsewhere(database, state)
+        return _elsewhere(database, state, previous)
     _clean(database.folder, state.generation)
     try:
         return Snapshot(target, database.shelf), whole
-    except Damaged:
-        raise Outdated from None
+    except Damaged as error:
+        if max(_published(database.folder), default=(-1, target)) > (state.generation, target):
+            raise Outdated from None
+        raise InputError(f"{database.folder} cannot be searched ({error}): check the disk.") from None
 
 
-def _elsewhere(database: Database, state: State) -> tuple[Snapshot, bool]:
+def _elsewhere(database: Database, state: State, previous: Snapshot | None) -> tuple[Snapshot, bool]:
     try:
         temporary = tempfile.TemporaryDirectory(prefix="article-qa-")
-        whole = _fill(Path(temporary.name), database, state, None)
+        whole = _fill(Path(temporary.name), database, state, previous)
         snapshot = Snapshot(Path(temporary.name), database.shelf)
+    except InputError:
+        raise
     except (*_BROKEN, Damaged) as error:
         raise InputError(
             f"{database.folder} cannot be searched ({reason(error)}): free some space there or in "
@@ -205,30 +217,30 @@ def _fill(folder: Path, database: Database, state: State, previous: Snapshot | N
     """Write all files of a snapshot; returns whether all documents were still there."""
     vanished: list[int] = []
 
-    def rows(firsts: Iterable[int]) -> Iterator[Row]:
+    def read(get: Callable[[int], T | None], firsts: Iterable[int]) -> Iterator[tuple[int, T]]:
         for first in firsts:
-            row = database.row(first)
-            if row is None:
+            found = get(first)
+            if found is None:
                 vanished.append(first)
             else:
-                yield row
+                yield first, found
 
-    before = previous.spans if previous else np.empty((0, 2), np.int64)
-    added = state.spans[np.isin(state.spans[:, 0], before[:, 0], invert=True)]
-    removed = _numbers(before[np.isin(before[:, 0], state.spans[:, 0], invert=True)])
+    vectors = partial(read, database.vectors)
+    before = previous.spans if previous else np.empty((0, 3), np.int64)
+    added, gone = _less(state.spans, before), _less(before, state.spans)
     many = int(added[:, 1].sum())
     if many > TOLD:
         logger.warning("%s: %d passages are made searchable; this is done once.", database.folder, many)
     words = _changed_words(folder, previous)
-    if len(removed):
-        words.remove(removed.tolist())
+    if len(gone):
+        words.remove(_numbers(gone).tolist())
     if many:
-        new = rows(added[:, 0].tolist())
-        texts = ((row.first + k, passage.text) for row in new for k, passage in enumerate(row.passages))
+        rows = (row for _, row in read(database.row, added[:, 0].tolist()))
+        texts = ((row.first + k, passage.text) for row in rows for k, passage in enumerate(row.passages()))
         words.add(texts, many=many > FLAT)
-    changed = previous and previous.vectors.write_changed(folder, removed, added[:, 0].tolist(), rows)
-    if not changed:
-        write(folder, state.spans, len(database.probe), rows)
+    firsts = added[:, 0].tolist()
+    if not (previous and previous.vectors.write_changed(folder, _numbers(gone), firsts, vectors)):
+        write(folder, state.spans, len(database.probe), vectors)
     lost = np.isin(state.spans[:, 0], vanished)
     if lost.any():  # some may have vanished after their words were added
         words.remove(_numbers(state.spans[lost]).tolist())
@@ -253,7 +265,13 @@ def _changed_words(folder: Path, previous: Snapshot | None) -> LexicalIndex:
 
 def _numbers(spans: np.ndarray) -> np.ndarray:
     """Of all passages of documents."""
-    return np.concatenate([np.empty(0, np.int64), *(first + np.arange(count) for first, count in spans)])
+    return np.concatenate([np.empty(0, np.int64), *(first + np.arange(n) for first, n in spans[:, :2])])
+
+
+def _less(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The documents that are not among the others: not the same text under the same numbers."""
+    there = set(map(tuple, others.tolist()))
+    return spans[[tuple(each) not in there for each in spans.tolist()]]
 
 
 @contextlib.contextmanager

@@ -111,11 +111,22 @@ class MemoryIndex:
         self._take(new, passages, encode(self._embedder, [passage.text for passage in passages], progress))
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
-        """Add a document, in the place of another version of it from the same file; whether it was new."""
-        if document.id in self._documents:
-            return False
-        if Path(document.source).is_absolute():
-            self.remove([i for i, other in self._documents.items() if other.source == document.source])
+        """Add a document, in the place of another version of it from the same file.
+
+        Returns:
+            whether what can be found changed.
+        """
+        there = document.id in self._documents
+        gone = [
+            identity
+            for identity, other in self._documents.items()
+            if other.source == document.source
+            and identity != document.id
+            and Path(other.source).is_absolute()
+        ]
+        self.remove(gone)
+        if there:
+            return bool(gone)
         self.add([document], progress)
         return True
 

@@ -18,7 +18,6 @@ from typing import Any
 import faiss
 import numpy as np
 
-from index.database import Row
 from index.store import Hits
 
 MAIN, RECENT, REMOVED = "vectors.faiss", "recent.faiss", "removed.npy"
@@ -31,7 +30,8 @@ _PARAMETERS: Any = faiss.SearchParametersIVF
 MARGIN = 0.3  # by which components may be beyond the range of those learned from
 AT_ONCE = 20_000  # vectors, between being read and being put into lists
 
-Rows = Callable[[Iterable[int]], Iterator[Row]]  # documents by their first passages, less those that are gone
+# The vectors of documents by the numbers of their first passages, with these; less those that are gone.
+Vectors = Callable[[Iterable[int]], Iterator[tuple[int, np.ndarray]]]
 
 
 class StoredVectors:
@@ -75,19 +75,19 @@ class StoredVectors:
         best = np.argsort(-scores, kind="stable")[:count]
         return numbers[best], scores[best]
 
-    def write_changed(self, folder: Path, removed: np.ndarray, added: list[int], rows: Rows) -> bool:
+    def write_changed(self, folder: Path, removed: np.ndarray, added: list[int], vectors: Vectors) -> bool:
         """Write these vectors with changes to another folder.
 
         Args:
             folder: that exists.
             removed: numbers of passages, int64, [n]; those that are not here are passed over.
             added: documents, by their first passages.
-            rows: reads them.
+            vectors: reads theirs.
 
         Returns:
             whether it was done: not where there are now too many or too few for the way they are kept.
         """
-        new = [(row.first + np.arange(len(row.passages)), row.vectors) for row in rows(added)]
+        new = [(first + np.arange(len(matrix)), matrix) for first, matrix in vectors(added)]
         total = len(self) - len(removed) + sum(len(numbers) for numbers, _ in new)
         if (total > FLAT) != self._in_lists:
             return False
@@ -97,16 +97,16 @@ class StoredVectors:
         if lists(total) > GROWTH * self._main.nlist:
             return False
         recent = self._loaded(RECENT)
-        gone = np.union1d(self._removed, removed)
+        gone = np.union1d(self._removed, np.setdiff1d(removed, _numbers(recent)))
         _write_with(recent, removed, new, folder / RECENT)
-        gone = gone[np.isin(gone, _numbers(recent), invert=True)]
         if recent.ntotal + len(gone) <= FOLDED * self._main.ntotal:
             link(self._folder / MAIN, folder / MAIN)
             np.save(folder / REMOVED, gone)
             return True
         main: Any = self._loaded(MAIN)
-        vectors = recent.reconstruct_batch(_numbers(recent)) if recent.ntotal else np.empty((0, main.d), "f")
-        _write_with(main, gone, [(_numbers(recent), vectors)], folder / MAIN)
+        numbers = _numbers(recent)
+        matrix = recent.reconstruct_batch(numbers) if len(numbers) else np.empty((0, main.d), np.float32)
+        _write_with(main, gone, [(numbers, matrix)], folder / MAIN)
         _write_with(_flat(main.d), gone, [], folder / RECENT)
         np.save(folder / REMOVED, np.empty(0, np.int64))
         return True
@@ -115,30 +115,28 @@ class StoredVectors:
         return faiss.read_index(str(self._folder / name))
 
 
-def write(folder: Path, spans: np.ndarray, dimension: int, rows: Rows) -> None:
+def write(folder: Path, spans: np.ndarray, dimension: int, vectors: Vectors) -> None:
     """Write all vectors to a folder anew.
 
     Args:
         folder: that exists.
-        spans: (first, passages) of the documents, int64, [n, 2].
+        spans: (first, passages, ...) of the documents, int64, [n, 2 or more].
         dimension: of the vectors.
-        rows: reads documents.
+        vectors: reads those of documents.
     """
     total = int(spans[:, 1].sum())
     if total <= FLAT:
         index = _flat(dimension)
     else:
-        index = _learned(total, spans, dimension, rows)
+        index = _learned(total, spans, dimension, vectors)
         faiss.write_index(_flat(dimension), str(folder / RECENT))
         np.save(folder / REMOVED, np.empty(0, np.int64))
-    waiting: list[Row] = []
-    held = 0
-    for row in rows(spans[:, 0].tolist()):
-        waiting.append(row)
-        held += len(row.passages)
-        if held >= AT_ONCE:
+    waiting: list[tuple[int, np.ndarray]] = []
+    for each in vectors(spans[:, 0].tolist()):
+        waiting.append(each)
+        if sum(len(matrix) for _, matrix in waiting) >= AT_ONCE:
             _put(index, waiting)
-            waiting, held = [], 0
+            waiting = []
     _put(index, waiting)
     faiss.omp_set_num_threads(1)
     faiss.write_index(index, str(folder / MAIN))
@@ -159,7 +157,7 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _learned(total: int, spans: np.ndarray, dimension: int, rows: Rows) -> faiss.Index:
+def _learned(total: int, spans: np.ndarray, dimension: int, vectors: Vectors) -> faiss.Index:
     """Inverted lists, empty, their centres learned from documents drawn at random."""
     count = lists(total)
     index = faiss.IndexIVFScalarQuantizer(
@@ -168,9 +166,9 @@ def _learned(total: int, spans: np.ndarray, dimension: int, rows: Rows) -> faiss
     )  # fmt: skip
     sample: list[np.ndarray] = []
     held = 0
-    for row in rows(np.random.default_rng(1).permutation(spans[:, 0]).tolist()):
-        sample.append(row.vectors)
-        held += len(row.vectors)
+    for _, matrix in vectors(np.random.default_rng(1).permutation(spans[:, 0]).tolist()):
+        sample.append(matrix)
+        held += len(matrix)
         if held >= LEARNED * count:
             break
     # Not the differences from the centres, whose range what comes later would leave sooner.
@@ -187,10 +185,10 @@ def _flat(dimension: int) -> faiss.Index:
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
 
-def _put(index: faiss.Index, rows: list[Row]) -> None:
-    if rows:
-        numbers = np.concatenate([row.first + np.arange(len(row.passages)) for row in rows])
-        index.add_with_ids(np.concatenate([row.vectors for row in rows]), numbers)
+def _put(index: faiss.Index, new: list[tuple[int, np.ndarray]]) -> None:
+    if new:
+        numbers = np.concatenate([first + np.arange(len(matrix)) for first, matrix in new])
+        index.add_with_ids(np.concatenate([matrix for _, matrix in new]), numbers)
 
 
 def _write_with(

@@ -54,7 +54,7 @@ class ArticleQA:
         """What `ask` makes of an engine over the documents as they are now, which stay so while it asks."""
         if not isinstance(self._documents, Shelf):
             return ask(self)
-        return self._documents.steadily(lambda view: ask(ArticleQA(view, self._reader, self._calibration)))
+        return self._documents.steadily(lambda view: ask(self._with(view)))
 
     @classmethod
     def from_documents(
@@ -137,14 +137,14 @@ class ArticleQA:
         self._changeable().remove(document_ids)
 
     def only(self, document_ids: Iterable[str]) -> ArticleQA:
-        """Over some of these documents, with the same models; nothing is read again."""
-        return ArticleQA(self.index.only(document_ids), self._reader, self._calibration)
+        """Over some of these documents, in memory, with the same models; nothing is read again."""
+        wanted = list(document_ids)
+        return self._with(self.steadily(lambda engine: engine.index.only(wanted)))
 
     def joined(self, other: ArticleQA) -> ArticleQA:
-        """Over the documents of both, with this one's models; nothing is read again."""
-        return ArticleQA(
-            self.index.joined(other.index.only(other.index.documents)), self._reader, self._calibration
-        )
+        """Over the documents of both, in memory, with this one's models; nothing is read again."""
+        further = other.index.only(other.index.documents)
+        return self._with(self.steadily(lambda engine: engine.index.joined(further)))
 
     def answer(self, question: str) -> Answer:
         """Answer a question, or say that the documents do not.
@@ -191,6 +191,9 @@ class ArticleQA:
             for rank, (hit, spans) in enumerate(zip(retrieved, readings, strict=True))
             for span in spans
         )
+
+    def _with(self, index: Index) -> ArticleQA:
+        return ArticleQA(index, self._reader, self._calibration)
 
     def _changeable(self) -> MemoryIndex | Shelf:
         if isinstance(self._documents, MemoryIndex | Shelf):

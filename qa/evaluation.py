@@ -78,7 +78,9 @@ def evaluate(  # noqa: PLR0913
 
 def sources(files: Sequence[str] | None, engine: ArticleQA | None) -> Sequence[Document]:
     """What questions without a text of their own are asked of: the documents of an index, or files."""
-    return list(engine.index.documents.values()) if engine else read_sources(files)
+    if engine is None:
+        return read_sources(files)
+    return engine.steadily(lambda now: list(now.index.documents.values()))
 
 
 def load_questions(

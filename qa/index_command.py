@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -13,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from index import InputError, read_file
-from index.database import Database
+from index.database import DATABASE, Database
 from index.documents import SUFFIXES
 from index.embedder import load_embedder
 from index.shelf import Shelf
@@ -35,16 +37,31 @@ def files_in(paths: Iterable[str]) -> Iterator[Path]:
     """Files named, and those of the kinds that are read in folders named, in order of their names.
 
     Raises:
-        InputError: a folder holds no such file.
+        InputError: a folder holds no such file, or it or one in it cannot be read.
     """
     for path in map(Path, paths):
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+        try:
+            if not path.is_dir():
+                yield path
+                continue
+            found = sorted(_walk(path))
+        except OSError as error:
+            raise InputError(f"{error.filename} cannot be read ({error.strerror}): name another.") from None
         if not found:
             raise InputError(f"{path} holds no file to read ({', '.join(SUFFIXES)}): name another folder.")
         yield from found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        if DATABASE in names:  # an index, perhaps the one that is added to
+            folders.clear()
+            continue
+        paths = (Path(place, name) for name in names)
+        yield from (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _add(options: argparse.Namespace) -> int:
@@ -53,7 +70,7 @@ def _add(options: argparse.Namespace) -> int:
     shelf = Shelf(options.folder, load_embedder(options.embedder), create=True)
     done = {"added": 0, "there already": 0, "refused": 0}
     try:
-        with _Bar(files) as bar:
+        with Bar(files) as bar:
             for path in files:
                 done[_put(shelf, path, bar)] += 1
         shelf.view()  # makes them searchable now, not at the first question
@@ -64,7 +81,7 @@ def _add(options: argparse.Namespace) -> int:
     return 2 if done["refused"] else 0
 
 
-class _Bar:
+class Bar:
     """How many bytes of the files are done, how fast, and how long the rest takes; nothing off a terminal."""
 
     def __init__(self, files: Iterable[Path]) -> None:
@@ -72,9 +89,10 @@ class _Bar:
         off = not sys.stderr.isatty()
         total = sum(self._sizes.values())
         self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=off, leave=False)
-        self._done = 0  # bytes of the files before this one
+        self._before = 0  # bytes of the files before this one
+        self.done = 0
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,34 +104,36 @@ class _Bar:
 
     def step(self, path: Path, done: int, of: int) -> None:
         """So many of so many passages of it are embedded."""
-        self._bar.update(self._done + self._sizes[path] * done // max(of, 1) - self._bar.n)
+        now = self._before + self._sizes[path] * done // max(of, 1)
+        self._bar.update(now - self.done)
+        self.done = now
 
     def end(self, path: Path) -> None:
         """It is done."""
         self.step(path, 1, 1)
-        self._done += self._sizes[path]
+        self._before += self._sizes[path]
 
 
-def _put(shelf: Shelf, path: Path, bar: _Bar) -> str:
+def _put(shelf: Shelf, path: Path, bar: Bar) -> str:
     """Add a file; returns what became of it."""
     bar.begin(path)
     try:
-        document = read_file(path)
-    except InputError as error:
-        tqdm.write(f"article-qa: {error}", file=sys.stderr)
-        return "refused"
+        try:
+            document = read_file(path)
+        except InputError as error:
+            tqdm.write(f"article-qa: {error}", file=sys.stderr)
+            return "refused"
+        changed = shelf.put(document, lambda done, of: bar.step(path, done, of))
+        return "added" if changed else "there already"
     finally:
         bar.end(path)
-    return "added" if shelf.put(document, lambda done, of: bar.step(path, done, of)) else "there already"
 
 
 def _remove(options: argparse.Namespace) -> int:
     database = Database(Path(options.folder))
-    entries = database.entries()
-    by_name = {entry.source: entry.id for entry in entries} | {entry.id: entry.id for entry in entries}
     ids = []
     for name in options.documents:
-        identity = by_name.get(name) or by_name.get(str(Path(name).absolute()))
+        identity = database.find(name)
         if identity is None:
             raise InputError(f"{name} is no document of {options.folder}: name an id or file of `list`.")
         ids.append(identity)
@@ -135,13 +155,12 @@ def _info(options: argparse.Namespace) -> int:
     entries = database.entries()
     state = database.state()
     snapshot = newest(database, None)
-    files = [path for path in database.folder.rglob("*") if path.is_file()]
     facts: dict[str, Any] = {
         "folder": str(database.folder.absolute()),
         "documents": len(entries),
         "passages": int(state.spans[:, 1].sum()),
         "characters": sum(entry.characters for entry in entries),
-        "bytes on disk": sum(path.stat().st_size for path in files),
+        "bytes on disk": _bytes(database.folder),
         "writes": state.generation,
         "dimension of vectors": len(database.probe),
         "vectors": snapshot.vectors.kind if snapshot else "made searchable at the next question",
@@ -157,13 +176,24 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
+def _bytes(folder: Path) -> int:
+    """Of all files in a folder; what is written anew meanwhile may be missed."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
+    return total
+
+
 def _check(options: argparse.Namespace) -> int:
     shelf = Shelf(options.folder, load_embedder(options.embedder))
     problems = shelf.check()
     for problem in problems:
         print(problem)
     if problems and options.repair:
-        print(f"{shelf.repair()} documents repaired")
+        for sentence in shelf.repair():
+            print(sentence)
         problems = shelf.check()
     print(f"{len(problems)} problems; {_size(shelf.database)}")
     return 1 if problems else 0

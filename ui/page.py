@@ -150,7 +150,10 @@ class ChatPage:
     def _remove(self, session: Session | None, event: gr.EventData) -> Updates:
         if session is None:
             return self._restart()
-        session.remove(event.document)
+        try:
+            session.remove(event.document)
+        except InputError as error:
+            return {self._on.status: error_bubble(str(error))}
         return self._shelf(session)
 
     def _refuse(self, session: Session | None, event: gr.EventData) -> Updates:

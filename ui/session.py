@@ -110,12 +110,18 @@ class Session:
         self._stopped.set()
 
     def remove(self, document_id: str) -> None:
-        """Remove a document; one that is not there is passed over."""
+        """Remove a document; one that is not there is passed over.
+
+        Raises:
+            InputError: the documents are too many to be changed for one visitor.
+        """
+        self._check_changeable()
         with self._replacing:
             self._engine = self._engine.only(i for i in self.documents if i != document_id)
             self._one = None
 
     def _check_room(self, document: Document) -> None:
+        self._check_changeable()
         entries = self.entries()
         if len(entries) >= MAX_DOCUMENTS:
             raise InputError(f"There are {MAX_DOCUMENTS} documents already: remove one to add another.")
@@ -124,6 +130,15 @@ class Session:
             raise InputError(
                 f"With {document.title} there would be {characters:,} characters of at most "
                 f"{MAX_CHARACTERS:,}: remove a document first."
+            )
+
+    def _check_changeable(self) -> None:
+        """What a visitor changes is theirs alone, and held in memory: of an index on disk it is a copy."""
+        entries = self.entries()
+        if len(entries) > MAX_DOCUMENTS or sum(entry.characters for entry in entries) > MAX_CHARACTERS:
+            raise InputError(
+                f"This chat is over an index of {len(entries):,} documents, too many to be changed for one "
+                "visitor: use `article-qa index` to add and remove."
             )
 
     def _over(self, document_id: str) -> ArticleQA:

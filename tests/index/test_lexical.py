@@ -107,7 +107,7 @@ def test_remove_and_add_later():
     assert set(found(index, "moon")) == {2, 7}
     index.remove([0, 2, 3, 7])
     assert found(index, "moon hello dog") == []
-    index.add([2**40], ["moon"])
+    index.add([(2**40, "moon")])
     assert found(index, "moon") == [2**40]
 
 

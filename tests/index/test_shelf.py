@@ -1,11 +1,13 @@
+import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from index import Document, InputError
+from index import Document, InputError, split_passages
 from index.database import DATABASE, SCHEMA
 from index.retriever import retrieve
 from index.shelf import Shelf
@@ -106,7 +108,7 @@ def test_a_folder_without_an_index_or_of_another_maker_is_refused(shelf, tmp_pat
         Shelf(shelf.folder, embedder)
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"no database", lambda data: data[:3000], lambda data: b""])
+@pytest.mark.parametrize("damage", [lambda data: b"no database", lambda data: data[:3000]])
 def test_a_damaged_index_is_one_sentence(shelf, embedder, damage):
     shelf.put(ADA)
     shelf.close()
@@ -117,24 +119,119 @@ def test_a_damaged_index_is_one_sentence(shelf, embedder, damage):
 
 
 def test_checking_tells_what_is_wrong_and_repairing_mends_it(shelf):
-    shelf.put(ADA)
+    noise = np.roll(shelf._embedder.encode([ADA.text]), 7, axis=1).astype(np.float16).tobytes()
+    wrong = {
+        "its text": ("text", "Sun."),
+        "a blank text": ("text", " "),
+        "its vectors": ("vectors", noise),
+        "a part of a vector": ("vectors", b"x" * 101),
+        "no vectors": ("vectors", bytes(2 * 384)),
+        "its bounds": ("bounds", np.array([0, 3], np.int64).tobytes()),
+        "a part of a bound": ("bounds", b"x"),
+    }
+    documents = {
+        name: Document.from_text(f"{name.capitalize()} is wrong.", name, f"/{name}") for name in wrong
+    }
+    for name, (column, value) in wrong.items():
+        shelf.put(documents[name])
+        changed(shelf, f"UPDATE documents SET {column} = ? WHERE id = ?", value, documents[name].id)
     shelf.put(RAIN)
-    noise = np.roll(shelf.view().only([ADA.id])._parts([ADA.id])[2], 7, axis=1).astype(np.float16)
-    changed(shelf, "UPDATE documents SET vectors = ? WHERE id = ?", noise.tobytes(), ADA.id)
-    changed(shelf, "UPDATE documents SET text = 'Sun.' WHERE id = ?", RAIN.id)
-    problems = shelf.check()
-    assert [problem.split(" (")[0] for problem in problems] == ["acme.txt", RAIN.title]
-    assert "not those of its passages" in problems[0]
-    assert "not the one it was added with" in problems[1]
-    assert shelf.repair() == 2
+    assert len(shelf.check()) == len(wrong)
+    done = shelf.repair()
+    assert len(done) == len(wrong)
+    assert sum("was lost" in sentence for sentence in done) == 2
     assert shelf.check() == []
+    assert [document.title for document in shelf.view().documents.values()] == [RAIN.title, *list(wrong)[2:]]
+    assert shelf.put(documents["its text"])
+    assert not shelf.put(documents["its bounds"])
+
+
+def test_a_damaged_document_is_one_sentence(shelf):
+    shelf.put(ADA)
+    shelf.view()
+    changed(shelf, "UPDATE documents SET bounds = ? WHERE id = ?", b"x", ADA.id)
+    with pytest.raises(InputError, match=r"holds a damaged document, acme.txt: run `article-qa index check"):
+        retrieve(shelf.view(), "Who?", 5)
+
+
+def test_repairing_does_not_bring_back_what_was_removed_meanwhile(shelf, embedder):
+    shelf.put(ADA)
+    changed(shelf, "UPDATE documents SET vectors = ? WHERE id = ?", bytes(2 * 384), ADA.id)
+    first = shelf.database.first(ADA.id)
+    Shelf(shelf.folder, embedder).remove([ADA.id])
+    shelf.database.mend(first, split_passages(ADA), embedder.encode([ADA.text]))
+    assert shelf.database.entries() == []
+
+
+def test_a_file_that_takes_the_text_of_another_leaves_its_own(shelf):
+    other = replace(BEN, source="/b/other.txt")
+    shelf.put(ADA)
+    shelf.put(other)
+    assert shelf.put(BEN)
+    assert list(shelf.view().documents) == [BEN.id]
+    assert not shelf.put(BEN)
+
+
+def test_a_text_stays_while_one_of_its_files_has_it(shelf):
+    copy = replace(ADA, source="/b/copy.txt")
+    assert shelf.put(ADA)
+    assert not shelf.put(copy)
+    assert shelf.put(BEN)
+    assert [entry.source for entry in shelf.database.entries()] == ["/b/copy.txt", "/a/acme.txt"]
+    assert shelf.database.find("/b/copy.txt") == ADA.id
+    shelf.remove([shelf.database.find("/b/copy.txt")])
+    assert list(shelf.view().documents) == [BEN.id]
+
+
+def test_a_database_that_others_use_too_long_is_not_called_damaged(shelf, embedder):
+    shelf.put(ADA)
+    late = Shelf(shelf.folder, embedder, wait=0.1)
+    other = sqlite3.connect(shelf.folder / DATABASE, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM meta").fetchone()
+    with pytest.raises(InputError, match=r"in use by another process for 0\.1 s: try again later"):
+        late.put(BEN)
+    other.execute("COMMIT")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(InputError, match="in use by another process"):
+        late.view()
+    with pytest.raises(InputError, match="in use by another process"):
+        Shelf(shelf.folder, embedder, wait=0.1)
+    other.execute("COMMIT")
+    assert late.put(BEN)
+
+
+def test_a_file_in_the_place_of_the_folder_and_an_empty_database(tmp_path, embedder):
+    (tmp_path / "file").write_text("x")
+    for create in (True, False):
+        with pytest.raises(InputError, match="file is a file: name a folder"):
+            Shelf(tmp_path / "file", embedder, create=create)
+    (tmp_path / DATABASE).touch()
+    with pytest.raises(InputError, match="holds no index"):
+        Shelf(tmp_path, embedder)
+    assert Shelf(tmp_path, embedder, create=True).put(ADA)
+    with pytest.raises(InputError, match="characters in its name that are none"):
+        Shelf(tmp_path / "\udce9", embedder, create=True)
+
+
+def test_a_copy_of_the_database_put_in_its_place_is_seen(shelf, embedder, tmp_path):
+    shelf.put(ADA)
+    shutil.copy(shelf.folder / DATABASE, tmp_path / "copy")
+    shelf.put(RAIN)
+    (tmp_path / "copy").rename(shelf.folder / DATABASE)
+    assert list(shelf.view().documents) == [ADA.id]
+    assert shelf.put(BEN)
+    other = Shelf(tmp_path / "other", embedder, create=True)
+    (other.folder / DATABASE).rename(shelf.folder / DATABASE)
+    with pytest.raises(InputError, match="was replaced by another index"):
+        shelf.view()
 
 
 def test_a_writer_that_has_to_wait_too_long_says_for_whom(shelf, embedder):
     late = Shelf(shelf.folder, embedder, wait=0.1)
     with (
         shelf.database._writing(),
-        pytest.raises(InputError, match=r"written to by process \d+ on .* for 0\.1 s"),
+        pytest.raises(InputError, match=r"in use by process \d+ on .* for 0\.1 s"),
     ):
         late.put(ADA)
     assert late.put(ADA)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from index import Document, InputError, vectors
+from index import snapshot as snapshots
 from index.database import DATABASE
 from index.retriever import retrieve
 from index.shelf import Shelf
@@ -103,15 +104,49 @@ def test_a_snapshot_of_another_shelf_or_of_another_state_is_not_used(shelf, tmp_
     assert found(Shelf(other.folder, embedder)) == expected
 
 
-def test_an_older_copy_of_the_database_put_back_is_searched_as_it_is(shelf, embedder):
+@pytest.mark.parametrize("looked", [True, False])
+def test_an_older_copy_of_the_database_put_back_is_searched_as_it_is(shelf, embedder, looked):
     backup = (shelf.folder / DATABASE).read_bytes()
     shelf.put(hall(50))
     shelf.view()
     (shelf.folder / DATABASE).write_bytes(backup)
     again = Shelf(shelf.folder, embedder)
-    assert hall(50).id not in again.view().documents
-    again.put(hall(60, "Lund"))
+    if looked:
+        assert hall(50).id not in again.view().documents
+    again.put(hall(60, "Lund"))  # under the numbers, and with the generation, of hall 50
     assert retrieve(again.view(), "Who is the keeper Lund?", 1)[0].passage.text == hall(60, "Lund").text
+
+
+def test_a_snapshot_replaced_while_it_is_opened_is_not_made_anew(shelf, embedder, monkeypatch, caplog):
+    other, real = Shelf(shelf.folder, embedder), snapshots.checksum
+
+    def replaced(path):
+        if path.name == "documents.npy" and not path.parent.name.startswith("."):
+            monkeypatch.setattr(snapshots, "checksum", real)
+            shelf.put(hall(50))
+            shelf.view()
+        return real(path)
+
+    monkeypatch.setattr(snapshots, "checksum", replaced)
+    made = []
+    monkeypatch.setattr(snapshots, "make", lambda *arguments: made.append(arguments))
+    assert hall(50).id in other.view().documents
+    assert made == []
+    assert "made anew" not in caplog.text
+
+
+def test_a_snapshot_that_cannot_be_opened_is_not_made_over_and_over(shelf, monkeypatch):
+    tried = []
+
+    def refuse(folder):
+        tried.append(folder)
+        raise RuntimeError("out of address space")
+
+    monkeypatch.setattr(snapshots, "StoredVectors", refuse)
+    shelf.put(hall(50))
+    with pytest.raises(InputError, match=r"cannot be searched \(out of address space\): free some space"):
+        shelf.view()
+    assert len(tried) == 2
 
 
 def test_only_what_changed_is_written_anew(shelf):

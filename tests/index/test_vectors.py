@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from index import Document, Passage, vectors
-from index.database import Row
+from index import vectors
 from index.vectors import StoredVectors, write
 
 DIMENSION = 128
@@ -11,7 +10,7 @@ NEAR = 0.93  # recall, of vectors many of which are about as near as each other
 
 
 class Documents:
-    """Documents of five passages with vectors around some centres, as `Rows` reads them."""
+    """Documents of five passages with vectors around some centres, as `Vectors` reads them."""
 
     def __init__(self, count):
         self.rng = np.random.default_rng(3)
@@ -25,13 +24,11 @@ class Documents:
             near = self.centres[self.rng.integers(20, size=SIZE)]
             matrix = near + 0.5 * self.rng.normal(size=near.shape)
             matrix = (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
-            document = Document.from_text(f"Text {first}.")
-            passages = [Passage(document.id, 0, 4, "Text")] * SIZE
-            self.rows[first] = Row(first, document, passages, matrix)
+            self.rows[first] = matrix
         return list(firsts)
 
     def __call__(self, firsts):
-        return (self.rows[first] for first in firsts)
+        return ((first, self.rows[first]) for first in firsts)
 
     def spans(self, firsts):
         return np.array([(first, SIZE) for first in firsts], np.int64)
@@ -43,11 +40,11 @@ def numbers(firsts):
 
 def recall(stored, documents, firsts, count=10):
     """Share of the nearest vectors that are found."""
-    every, matrix = numbers(firsts), np.concatenate([documents.rows[first].vectors for first in firsts])
+    every, matrix = numbers(firsts), np.concatenate([documents.rows[first] for first in firsts])
     shares = []
     for row in list(documents.rows.values())[:50]:
-        nearest = every[np.argsort(-(matrix @ row.vectors[0]))[:count]]
-        hits, scores = stored.search(row.vectors[:1], count)
+        nearest = every[np.argsort(-(matrix @ row[0]))[:count]]
+        hits, scores = stored.search(row[:1], count)
         assert len(set(hits)) == count
         assert set(hits) <= set(every)
         assert list(scores) == sorted(scores, reverse=True)
@@ -102,6 +99,19 @@ def test_small_changes_leave_the_lists_as_they_are(few, tmp_path):
     folded = changed(stored, documents, tmp_path, [5], documents.grow(20))
     assert " 0 beside them" in folded.kind
     assert not (folded._folder / "vectors.faiss").samefile(tmp_path / "vectors.faiss")
+
+
+def test_what_was_added_lately_can_be_removed_again(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "FOLDED", 0.5)
+    documents = Documents(800)
+    write(tmp_path, documents.spans(documents.rows), DIMENSION, documents)
+    added = documents.grow(2)
+    stored = changed(StoredVectors(tmp_path), documents, tmp_path, [0], added)
+    again = changed(stored, documents, tmp_path, [added[0], 5], documents.grow(1))
+    assert len(again) == SIZE * 800
+    assert "10 beside them" in again.kind
+    left = [first for first in documents.rows if first not in (0, 5, added[0])]
+    assert recall(again, documents, left) >= NEAR
 
 
 @pytest.mark.parametrize(("count", "more", "fewer"), [(90, 20, 0), (110, 0, 20), (110, 500, 0)])

@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from index import Document, InputError
+from qa import ArticleQA
 from ui.session import MAX_DOCUMENTS, Session, Stopped, read_upload
 
 ACME = Document.from_text("Acme is led by Ada Berg.", "acme")
@@ -149,3 +150,44 @@ def test_a_bad_upload_is_named_without_its_folder_and_deleted(tmp_path):
         read_upload(str(path))
     assert str(error.value) == "note.txt is not a text file: save it as UTF-8 text, PDF or .docx first."
     assert not path.exists()
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """An engine over an index on disk of two documents."""
+    engine = ArticleQA.open(tmp_path / "shelf", create=True)
+    for text in ("Acme is led by Ada Berg.", "The harbour was paid for by Lowe & Sons."):
+        engine.put(Document.from_text(text, text[:8]))
+    return engine
+
+
+def test_an_index_on_disk_is_asked_as_it_is_now(shelf):
+    session = Session(shelf)
+    first, second = session.documents
+    session.ask("Who leads Acme?")
+    session.ask("Who paid?", second)
+    shelf.remove([first])
+    session.ask("Who paid?")
+    assert [turn.answer.text for turn in session.turns] == ["Ada Berg", "Lowe & Sons", "Lowe & Sons"]
+    assert [entry.id for entry in session.entries()] == [second]
+
+
+def test_what_a_visitor_changes_of_an_index_on_disk_is_theirs_alone(shelf):
+    session, other = Session(shelf), Session(shelf)
+    session.add(Document.from_text("Rain fell on the plain."), lambda done, of: None)
+    session.remove(next(iter(session.documents)))
+    assert [entry.title for entry in session.entries()] == ["The harb", "Rain fell on the plain."]
+    assert len(other.entries()) == 2
+
+
+def test_an_index_on_disk_may_be_too_large_to_be_changed_for_a_visitor(shelf, monkeypatch):
+    monkeypatch.setattr("ui.session.MAX_DOCUMENTS", 1)
+    session = Session(shelf)
+    for change in (
+        lambda: session.remove(next(iter(session.documents))),
+        lambda: session.add(Document.from_text("Rain."), lambda done, of: None),
+    ):
+        with pytest.raises(InputError, match="over an index of 2 documents, too many to be changed for one"):
+            change()
+    session.ask("Who leads Acme?")
+    assert session.turns[-1].answer.text == "Ada Berg"
