@@ -11,9 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import sqlite3
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from index.connection import WAIT, Connection
 from index.documents import Document
-from index.errors import InputError, reason
+from index.errors import InputError
 from index.passages import Passage, page_of
 from index.store import Entry
 
 DATABASE = "index.sqlite"
-WRITER = ".writer"  # who is writing, for those who wait
+WRITER = ".writer"
 SCHEMA = 2
-WAIT = 30.0  # seconds for another process
 _TABLES = """
 CREATE TABLE meta (
   schema INTEGER NOT NULL,
@@ -113,16 +110,14 @@ class Database:
 
     def __init__(self, folder: Path, probe: np.ndarray | None = None, wait: float = WAIT) -> None:
         self.folder = folder
-        self._wait = wait
-        self._lock = threading.RLock()
-        self._path = folder / DATABASE
         if not str(folder).isprintable():
             raise InputError(
                 f"{str(folder)!r} has characters in its name that are none: name another folder."
             )
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file: name a folder for the index.")
-        with self._said():
+        self._sql = Connection(folder / DATABASE, folder / WRITER, wait)
+        with self._sql.said():
             if probe is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             self._connect(probe)
@@ -131,9 +126,8 @@ class Database:
 
     def generation(self) -> int:
         """A number that every write raises."""
-        with self._said():
-            if self._path.stat().st_ino != self._inode:  # a copy was put in its place
-                self._sql.close()
+        with self._sql.said():
+            if self._sql.is_replaced():
                 self._connect()
             shelf, generation = self._sql.execute("SELECT shelf, generation FROM meta").fetchone()
         if shelf != self.shelf:
@@ -143,7 +137,7 @@ class Database:
     def state(self) -> State:
         """What is stored now."""
         self.generation()  # of the file that is there now
-        with self._said(), self._transaction("DEFERRED"):
+        with self._sql.said(), self._sql.transaction("DEFERRED"):
             (generation,) = self._sql.execute("SELECT generation FROM meta").fetchone()
             rows = self._sql.execute("SELECT first, passages, id FROM documents ORDER BY first").fetchall()
         spans = [(first, passages, _digest(identity)) for first, passages, identity in rows]
@@ -151,13 +145,13 @@ class Database:
 
     def ids(self) -> list[tuple[int, str]]:
         """Of each document, the number of its first passage and its id, in the order they came."""
-        with self._said():
+        with self._sql.said():
             return self._sql.execute("SELECT first, id FROM documents ORDER BY first").fetchall()
 
     def entries(self) -> list[Entry]:
         """All documents, without their texts, in the order they came."""
         columns = "SELECT id, title, characters, page_starts, source FROM documents"
-        with self._said():
+        with self._sql.said():
             rows = self._sql.execute(f"{columns} ORDER BY first").fetchall()
         return [
             Entry(
@@ -169,7 +163,7 @@ class Database:
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
         source = _stored(str(Path(name).absolute()))
-        with self._said():
+        with self._sql.said():
             found = self._sql.execute(
                 "SELECT id FROM documents WHERE id = ?"
                 " OR first = (SELECT first FROM sources WHERE source = ?)",
@@ -179,7 +173,7 @@ class Database:
 
     def first(self, identity: str) -> int | None:
         """The number of the first passage of the document with that id."""
-        with self._said():
+        with self._sql.said():
             return self._one("SELECT first FROM documents WHERE id = ?", identity)
 
     def row(self, first: int, *, bounds: bool = True) -> Row | None:
@@ -193,7 +187,7 @@ class Database:
             InputError: it is damaged.
         """
         columns = "SELECT id, title, source, text, page_starts, bounds FROM documents"
-        with self._said():
+        with self._sql.said():
             found = self._sql.execute(f"{columns} WHERE first = ?", (first,)).fetchone()
         if found is None:
             return None
@@ -210,7 +204,7 @@ class Database:
         Raises:
             InputError: they are damaged.
         """
-        with self._said():
+        with self._sql.said():
             found = self._sql.execute(
                 "SELECT title, passages, vectors FROM documents WHERE first = ?", (first,)
             ).fetchone()
@@ -225,12 +219,12 @@ class Database:
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with its file."""
-        with self._said():
+        with self._sql.said():
             return [line for (line,) in self._sql.execute("PRAGMA integrity_check") if line != "ok"]
 
     def holds(self, document: Document) -> bool:
         """Whether the document is here and its file, if it has one, had this text before."""
-        with self._said():
+        with self._sql.said():
             first = self._one("SELECT first FROM sources WHERE source = ?", _key(document))
             return first is not None and first == self.first(document.id)
 
@@ -245,7 +239,7 @@ class Database:
         Returns:
             whether what can be found changed.
         """
-        with self._said(), self._writing():
+        with self._sql.said(), self._writing():
             source = _key(document)
             before = self._one("SELECT first FROM sources WHERE source = ?", source)
             first = self.first(document.id)
@@ -258,14 +252,14 @@ class Database:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
-        with self._said(), self._writing():
+        with self._sql.said(), self._writing():
             known = [first for each in ids if (first := self.first(each)) is not None]
             self._sql.executemany("DELETE FROM documents WHERE first = ?", [(first,) for first in known])
             return len(known)
 
     def mend(self, first: int, passages: Sequence[Passage], vectors: np.ndarray) -> None:
         """Give a document passages and vectors made anew, under new numbers; one that is gone stays gone."""
-        with self._said(), self._writing():
+        with self._sql.said(), self._writing():
             kept = self._sql.execute(
                 "SELECT id, title, source, text, page_starts FROM documents WHERE first = ?", (first,)
             ).fetchone()
@@ -284,18 +278,13 @@ class Database:
 
     def _connect(self, probe: np.ndarray | None = None) -> None:
         none = f"{self.folder} holds no index: make one with `article-qa index add {self.folder} FILE`."
-        if probe is None and not self._path.is_file():
+        if probe is None and not self._sql.path.is_file():
             raise InputError(none)
-        self._sql = sqlite3.connect(
-            self._path, timeout=self._wait, isolation_level=None, check_same_thread=False
-        )
-        self._sql.execute("PRAGMA synchronous = FULL")
-        self._sql.execute("PRAGMA foreign_keys = ON")
+        self._sql.open()
         if probe is not None:
             self._create(probe)
         if not self._sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             raise InputError(none)
-        self._inode = self._path.stat().st_ino
         (schema,) = self._sql.execute("SELECT schema FROM meta").fetchone() or (0,)
         if schema != SCHEMA:
             raise InputError(
@@ -305,7 +294,7 @@ class Database:
             )
 
     def _create(self, probe: np.ndarray) -> None:
-        with self._transaction("IMMEDIATE"):
+        with self._sql.transaction("IMMEDIATE"):
             if self._sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 return
             for statement in _TABLES.split(";"):
@@ -340,64 +329,16 @@ class Database:
         return False
 
     @contextlib.contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
-        with self._lock:
-            self._sql.execute(f"BEGIN {kind}")
-            try:
-                yield
-                self._sql.execute("COMMIT")
-            except BaseException:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, alone among all processes; it raises the generation."""
-        writer = self.folder / WRITER
         self.generation()  # of the file that is there now
-        with self._transaction("IMMEDIATE"):
-            try:
-                with contextlib.suppress(OSError):  # a courtesy
-                    writer.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-                yield
-                self._sql.execute("UPDATE meta SET generation = generation + 1")
-            finally:
-                with contextlib.suppress(OSError):
-                    writer.unlink(missing_ok=True)
+        with self._sql.transaction("IMMEDIATE"), self._sql.told():
+            yield
+            self._sql.execute("UPDATE meta SET generation = generation + 1")
 
     def _damaged(self, title: str) -> InputError:
         check = f"article-qa index check {self.folder} --repair"
         return InputError(f"{self.folder} holds a damaged document, {title}: run `{check}`.")
-
-    @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
-        """What SQLite and the file system raise, as a sentence; one thread at a time."""
-        try:
-            with self._lock:
-                yield
-        except (sqlite3.Error, OSError) as error:
-            raise InputError(self._sentence(error)) from None
-
-    def _sentence(self, error: sqlite3.Error | OSError) -> str:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            try:
-                who = (self.folder / WRITER).read_text()
-            except OSError:
-                who = "another process"
-            return f"{self.folder} has been in use by {who} for {self._wait:g} s: try again later."
-        if isinstance(error, sqlite3.DataError):
-            return f"{self.folder} cannot hold the document ({reason(error)}): add it in parts."
-        if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == 28:
-            way = "free some space, nothing that was there is lost"
-        elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
-            way = "check its permissions"
-        elif code == sqlite3.SQLITE_IOERR:
-            way = "check the disk and its room, nothing that was there is lost"
-        else:
-            way = "it is damaged, add the files to a new index"
-        return f"{self.folder} cannot be used ({reason(error)}): {way}."
 
 
 def _key(document: Document) -> str:

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from index.database import WAIT, Database, Row
+from index.connection import WAIT
+from index.database import Database, Row
 from index.documents import Document
 from index.embedder import Embedder
 from index.errors import InputError
@@ -49,8 +50,8 @@ class ShelfView:
         self, snapshot: Snapshot, row: Callable[[int], Row | None], embedder: Embedder, database: Database
     ) -> None:
         self.snapshot = snapshot
+        self.embedder = embedder
         self._row = row
-        self._embedder = embedder
         self._database = database
 
     @property
@@ -69,7 +70,7 @@ class ShelfView:
 
     def search_vectors(self, question: str, count: int) -> Hits:
         """The `count` passages whose vectors are nearest to the question's; scores are cosines."""
-        return self.snapshot.vectors.search(self._embedder.encode([question]), count)
+        return self.snapshot.vectors.search(self.embedder.encode([question]), count)
 
     def search_words(self, question: str, count: int) -> Hits:
         """The `count` best passages by BM25; fewer when fewer share a word with the question."""
@@ -81,7 +82,7 @@ class ShelfView:
         matrices = [matrix for row in rows if (matrix := self._database.vectors(row.first)) is not None]
         if len(matrices) < len(rows):
             raise Gone
-        empty = MemoryIndex(self._embedder)
+        empty = MemoryIndex(self.embedder)
         if not rows:
             return empty
         passages = [passage for row in rows for passage in row.passages()]

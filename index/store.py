@@ -37,6 +37,10 @@ class Index(Protocol):
     """Documents that can be asked: those in memory, or a view of a shelf."""
 
     @property
+    def embedder(self) -> Embedder:
+        """What the passages' vectors are made with."""
+
+    @property
     def documents(self) -> Mapping[str, Document]:
         """The documents by their id, in the order they came."""
 
@@ -80,6 +84,11 @@ class MemoryIndex:
         self._next = 0
         self._vectors = faiss.IndexIDMap2(faiss.IndexFlatIP(embedder.dimension))
         self._words = LexicalIndex()
+
+    @property
+    def embedder(self) -> Embedder:
+        """What the passages' vectors are made with."""
+        return self._embedder
 
     @property
     def documents(self) -> Mapping[str, Document]:

@@ -45,6 +45,8 @@ class Answer:
             the best span there was comes first.
         passages: what was read, best first, with the retrieval scores.
         seconds: how long it took.
+        understood_as: what was asked instead of a follow-up question (`Dialogue.ask`); "" if nothing was.
+        reply: what is said to small talk in the place of an answer; "" to questions.
     """
 
     question: str
@@ -61,6 +63,8 @@ class Answer:
     alternatives: tuple[Quote, ...]
     passages: tuple[Quote, ...]
     seconds: float
+    understood_as: str = ""
+    reply: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers: the JSON of the command line and the HTTP API."""

@@ -125,8 +125,9 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     _add_sources(command)
     _add_stored(command)
     command.add_argument(
-        "--task", choices=("article", "paragraph"), default="article",
-        help="find the answer in the whole article, or in the given paragraph (default: article)",
+        "--task", choices=("article", "paragraph", "dialogue"), default="article",
+        help="find the answer in the whole article, or in the given paragraph, or answer the follow-up "
+        "questions of the set's dialogues (default: article)",
     )  # fmt: skip
     command.add_argument(
         "--report", metavar="DIR", help="write report.html, results.json and predictions.jsonl there"

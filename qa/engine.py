@@ -17,6 +17,7 @@ from index.shelf import Shelf
 from index.store import Index, MemoryIndex, Progress, Splitter
 from qa.answers import Answer, Quote
 from qa.confidence import UNCALIBRATED, Calibration, decision_score, span_features
+from qa.dialogue import Dialogue
 from qa.reader import BUNDLED, OnnxReader, Reader, load_reader
 from qa.spans import Span, merge, without_overlaps
 from seeds import ARTICLE
@@ -178,6 +179,10 @@ class ArticleQA:
             seconds=time.perf_counter() - began,
         )
         return answer, decision_score(right, absent)
+
+    def dialogue(self) -> Dialogue:
+        """A conversation, in which follow-up questions are understood."""
+        return Dialogue(self)
 
     def answer_batch(self, questions: Iterable[str]) -> list[Answer]:
         """Answer questions, in order: each as `answer` does."""

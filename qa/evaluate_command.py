@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from index import InputError
+from qa.dialogue_evaluation import evaluate_dialogues
 from qa.engine import ArticleQA
 from qa.evaluation import EvaluationResult, conclude, load_questions, of_all, predict, sources
 from qa.gold import GoldQuestion
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOWER_IS_BETTER = frozenset(("ece", "brier", "aurc", "latency_p50_ms", "latency_p95_ms"))
 INTERRUPTED = 130
+DIALOGUE = "dialogue"
 
 
 class Bar(NamedTuple):
@@ -55,6 +57,8 @@ class Earlier(NamedTuple):
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate as `options`, those of `qa.cli`, say; all input is checked before the first question."""
+    if options.task == DIALOGUE:
+        return _run_dialogues(options)
     bars = [_bar(text) for text in options.fail_under]
     engine = ArticleQA.open(options.index, options.reader, options.embedder) if options.index else None
     questions = _questions(options, engine)
@@ -86,6 +90,31 @@ def run(options: argparse.Namespace) -> int:
     for complaint in complaints:
         _say(complaint)
     return 1 if complaints else 0
+
+
+def _run_dialogues(options: argparse.Namespace) -> int:
+    """Print what follow-up questions get."""
+    unused = [name for name in ("file", "index", "report", "against", "fail_under") if getattr(options, name)]
+    if unused:
+        raise InputError(f"--{unused[0].replace('_', '-')} does not go with the dialogue task: leave it out.")
+    metrics = evaluate_dialogues(options.gold, options.reader, options.embedder)
+    if options.json:
+        print(json.dumps(metrics))
+        return 0
+    print(f"{Path(options.gold).name}, dialogue task")
+    if "turns" in metrics:
+        print(f"{metrics['turns']:,} follow-up questions                       F1     exact")
+        for way, label in (
+            ("standalone", "written in full"),
+            ("understood", "understood"),
+            ("typed", "as typed"),
+        ):
+            print(f"  {label:36}{metrics[f'f1_{way}']:8.1f}%{metrics[f'em_{way}']:8.1f}%")
+        print(f"  understood, of written in full      {metrics['share']:8.1f}%")
+    print(f"{metrics['questions']:,} plain questions, each after the one before it")
+    print(f"  changed                             {metrics['changed']:8.2f}%")
+    print(f"  time to understand one              {metrics['milliseconds']:8.3f} ms")
+    return 0
 
 
 def _bar(text: str) -> Bar:

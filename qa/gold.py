@@ -58,6 +58,46 @@ class GoldQuestion:
         return not self.answers
 
 
+@dataclass(frozen=True, slots=True)
+class GoldTurn:
+    """A question of a conversation.
+
+    Attributes:
+        question: as typed, which may lean on the turns before it.
+        standalone: the same, in full.
+        answers: acceptable answers; empty when it has no answer.
+    """
+
+    question: str
+    standalone: str
+    answers: tuple[str, ...]
+
+
+def read_dialogues(path: Path | str) -> Iterator[tuple[Document, list[GoldTurn]]]:
+    """The documents of a gold set that come with a `dialogue`, and its turns.
+
+    Raises:
+        InputError: the file is missing or unreadable, or a turn is malformed (named by its line).
+    """
+    for place, row in _rows(Path(path)):
+        if isinstance(row, Exception) or "dialogue" not in row:
+            continue
+        try:
+            turns = [
+                GoldTurn(_asked(turn), _text(turn["standalone"], "its standalone"), _turn_answers(turn))
+                for turn in row["dialogue"]
+            ]
+            document = Document.from_text(_text(row["text"], "its text"), title=str(row.get("title") or ""))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{path}, {place}: {reason.rstrip('.')}; put this row right.") from None
+        yield document, turns
+
+
+def _turn_answers(turn: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(_answer_text(answer) for answer in _answers(turn))
+
+
 def read_gold(
     path: Path | str, documents: Sequence[Document] = (), *, skip_bad: bool = False
 ) -> list[GoldQuestion]:

@@ -23,6 +23,11 @@ _ABSTENTION = Markup("""<div class="abstention"><p class="words">{statement}</p>
 _CONFIDENCE = Markup(
     """<span class="confidence" tabindex="0" title="{explanation}">{words} ({number:.0%})</span>"""
 )
+_REPLY = Markup("""<div class="reply"><p>{said}</p>{quotes}</div>""")
+_QUOTES = Markup("""<ul>{}</ul>""")
+_UNDERSTOOD = Markup("""<p class="understood">Understood as: {understood_as} <button type="button"
+class="tool" data-astyped="{question}" title="Ask it as it was typed">Ask as typed</button></p>
+""")
 _UNFOLD = Markup("""<details><summary>{summary}</summary><ol>{items}</ol></details>""")
 _ITEM = Markup("""<li><q>{text}</q> {place}</li>""")
 _PLACE = Markup("""<button type="button" class="place" data-document="{document}" data-start="{start}"
@@ -45,33 +50,22 @@ def question_bubble(question: str) -> str:
 
 
 def answer_bubble(answer: Answer, turn: int | None = None) -> str:
-    """An answer with its sentence, confidence, place and alternatives, or that there is none.
+    """An answer with its sentence, confidence, place and alternatives; that there is none; or small talk.
 
     Args:
         answer: to show.
         turn: its number in the conversation, for the thumbs; None for none.
     """
-    thumbs = Markup("") if turn is None else _THUMBS.format(turn=turn)
-    confidence = _CONFIDENCE.format(
-        explanation=EXPLANATION, words=confidence_words(answer.confidence), number=answer.confidence
+    if answer.reply:
+        items = [_ITEM.format(text=quote.text, place=_place(quote)) for quote in answer.alternatives]
+        quotes = _QUOTES.format(Markup("").join(items)) if items else ""
+        return _REPLY.format(said=answer.reply, quotes=quotes)
+    understood = (
+        _UNDERSTOOD.format(understood_as=answer.understood_as, question=answer.question)
+        if answer.understood_as
+        else Markup("")
     )
-    if not answer.answered:
-        return _ABSTENTION.format(
-            statement="The document doesn’t say.",
-            confidence=confidence,
-            tools=thumbs,
-            more=_unfold("Closest passages", answer.passages[:CLOSEST]),
-        )
-    offset = answer.start - answer.sentence_start
-    return _ANSWER.format(
-        text=answer.text,
-        before=answer.sentence[:offset],
-        after=answer.sentence[offset + len(answer.text) :],
-        confidence=confidence,
-        place=_place(answer),
-        tools=_COPY.format(answer.text) + thumbs,
-        more=_unfold("Other places it might be", answer.alternatives),
-    )
+    return understood + (_answered(answer, turn) if answer.answered else _abstained(answer, turn))
 
 
 def error_bubble(error: str) -> str:
@@ -105,3 +99,34 @@ def _unfold(summary: str, quotes: tuple[Quote, ...]) -> Markup:
 
 def _place(of: Answer | Quote) -> Markup:
     return _PLACE.format(document=of.document, start=of.start, end=of.end, label=place_in_words(of))
+
+
+def _answered(answer: Answer, turn: int | None) -> Markup:
+    offset = answer.start - answer.sentence_start
+    return _ANSWER.format(
+        text=answer.text,
+        before=answer.sentence[:offset],
+        after=answer.sentence[offset + len(answer.text) :],
+        confidence=_confidence(answer),
+        place=_place(answer),
+        tools=_COPY.format(answer.text) + _thumbs(turn),
+        more=_unfold("Other places it might be", answer.alternatives),
+    )
+
+
+def _abstained(answer: Answer, turn: int | None) -> Markup:
+    return _ABSTENTION.format(
+        statement="The document doesn’t say.",
+        confidence=_confidence(answer),
+        tools=_thumbs(turn),
+        more=_unfold("Closest passages", answer.passages[:CLOSEST]),
+    )
+
+
+def _confidence(answer: Answer) -> Markup:
+    words = confidence_words(answer.confidence)
+    return _CONFIDENCE.format(explanation=EXPLANATION, words=words, number=answer.confidence)
+
+
+def _thumbs(turn: int | None) -> Markup:
+    return Markup("") if turn is None else _THUMBS.format(turn=turn)

@@ -44,6 +44,8 @@ document.addEventListener("click", async (event) => {
     trigger("place", { document: data.document, start: Number(data.start), end: Number(data.end) });
     scrollToMark(); // where it is shown already, nothing will change
     if (window.matchMedia("(max-width: 768px)").matches) element.scrollIntoView({ block: "nearest" });
+  } else if (data.astyped !== undefined) {
+    trigger("astyped", { question: data.astyped });
   } else if (data.remove !== undefined) {
     trigger("remove", { document: data.remove });
   } else if (data.verdict !== undefined) {

@@ -16,7 +16,7 @@ from ui.bubbles import THANKS, answer_bubble, correction_bar, error_bubble, ques
 from ui.document_pane import LISTED, document_list, document_pane
 from ui.feedback import FeedbackFile
 from ui.layout import EVERYTHING, IDLE, Layout
-from ui.session import Session, Stopped, Turn, read_upload
+from ui.session import Session, Stopped, Turn, place_of, read_upload
 from ui.transcript import as_json, as_markdown
 
 WAITING = 100  # events that may wait; who comes then is told that the chat is busy
@@ -101,6 +101,7 @@ class ChatPage:
         on.conversation.retry(self._retry, scope, **asking)
         on.conversation.clear(self._clear, on.session, **quiet)
         on.pane.place(self._show, on.session, **quiet)
+        on.pane.astyped(self._ask_as_typed, scope, **asking)
         on.pane.remove(self._remove, on.session, **quiet)
         on.pane.refused(self._refuse, on.session, **quiet)
         on.pane.verdict(self._judge, on.session, **quiet)
@@ -134,12 +135,21 @@ class ChatPage:
         """Ask the last question again, now of what is chosen now."""
         if session is None or not session.turns:
             return self._restart()
-        return self._ask(session, scope, session.turns.pop().question)
+        question = session.turns[-1].question
+        session.take_back()
+        return self._ask(session, scope, question)
+
+    def _ask_as_typed(self, session: Session | None, scope: str, event: gr.EventData) -> Updates:
+        """A follow-up was understood wrongly."""
+        if session is None or not session.turns or session.turns[-1].question != event.question:
+            return self._ask(session, scope, event.question)
+        session.ask(event.question, scope, as_typed=True)
+        return self._told(session) | self._place_of(session, session.turns[-1])
 
     def _clear(self, session: Session | None) -> Updates:
         if session is None:
             return self._restart()
-        session.turns.clear()
+        session.clear()
         return self._told(session)
 
     def _show(self, session: Session | None, event: gr.EventData) -> Updates:
@@ -222,7 +232,7 @@ class ChatPage:
             document = session.documents.get(event.place["document"], document)
             right = (event.place["start"], event.place["end"])
         try:
-            self._feedback.add(turn.question, document, right)
+            self._feedback.add(turn.answer.understood_as or turn.question, document, right)
         except InputError as error:
             return self._corrected(error_bubble(str(error)))
         turn.judged = True
@@ -253,12 +263,11 @@ class ChatPage:
 
     def _place_of(self, session: Session, turn: Turn) -> Updates:
         """The document pane at an answer, or at the passage that is closest."""
-        if turn.answer is None:
+        place = place_of(turn.answer) if turn.answer else None
+        if turn.answer is None or place is None:
             return {}
-        if turn.answer.answered:
-            return self._opened(session, turn.answer.document, turn.answer.start, turn.answer.end)
-        closest = turn.answer.passages[0]
-        return self._opened(session, closest.document, closest.start, closest.start)
+        marked = turn.answer.answered or turn.answer.reply
+        return self._opened(session, place.document, place.start, place.end if marked else place.start)
 
     def _opened(self, session: Session, document_id: str, start: int = 0, end: int = 0) -> Updates:
         """A place of a document; a document that is not there any more is shown as none."""

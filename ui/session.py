@@ -9,7 +9,7 @@ from pathlib import Path
 
 from index import Document, InputError, read_file
 from index.store import Entry, Progress
-from qa import Answer, ArticleQA
+from qa import Answer, ArticleQA, Quote
 
 MAX_DOCUMENTS = 50  # of one visitor: each is held in memory
 MAX_CHARACTERS = 20_000_000  # of all of them
@@ -52,6 +52,8 @@ class Session:
         self._one: tuple[str, ArticleQA] | None = None  # the document last asked alone, and its engine
         self._replacing = threading.Lock()
         self._stopped = threading.Event()
+        self._dialogue = engine.dialogue()
+        self._scope = ""  # the document that was asked last
         self.turns: list[Turn] = []
 
     def entries(self) -> list[Entry]:
@@ -63,18 +65,39 @@ class Session:
         """The documents by their ids, in the order they came."""
         return self._engine.index.documents
 
-    def ask(self, question: str, document_id: str = "") -> None:
-        """Ask all documents, or the one with that id; what comes of it joins the conversation."""
+    def ask(self, question: str, document_id: str = "", *, as_typed: bool = False) -> None:
+        """Ask all documents, or the one with that id; what comes of it joins the conversation.
+
+        Args:
+            question: as typed; a follow-up is understood from the turns before it.
+            document_id: of the one document to ask; "" for all.
+            as_typed: it was understood wrongly: ask it as it stands, in the place of the last turn.
+        """
+        if as_typed:
+            self.take_back()
+        if document_id != self._scope:  # what is asked of another document leans on nothing
+            self._dialogue.forget()
+            self._scope = document_id
 
         def turn(engine: ArticleQA) -> Turn:
-            answer = engine.answer(question)
-            source = answer.document if answer.answered else answer.passages[0].document
-            return Turn(question, answer, document=engine.index.documents[source])
+            answer = self._dialogue.ask(question, engine, as_typed=as_typed)
+            place = place_of(answer)
+            return Turn(question, answer, document=engine.index.documents[place.document] if place else None)
 
         try:
             self.turns.append(self._over(document_id).steadily(turn))
         except InputError as error:
             self.turns.append(Turn(question, error=str(error)))
+
+    def take_back(self) -> None:
+        """Forget the last turn, if there is one."""
+        if self.turns and (answer := self.turns.pop().answer) and not answer.reply:
+            self._dialogue.forget(1)
+
+    def clear(self) -> None:
+        """Forget the conversation."""
+        self.turns.clear()
+        self._dialogue.forget()
 
     def add(self, document: Document, progress: Progress) -> None:
         """Add a document; one that is there already is passed over.
@@ -150,6 +173,13 @@ class Session:
         if one is None or one[0] != document_id:
             one = self._one = (document_id, engine.only([document_id]))
         return one[1]
+
+
+def place_of(answer: Answer) -> Answer | Quote | None:
+    """Where an answer stands, or what is closest to one that is not there; None for small talk."""
+    if answer.answered:
+        return answer
+    return next(iter(answer.alternatives if answer.reply else answer.passages), None)
 
 
 def read_upload(path: str) -> Document:

@@ -30,6 +30,11 @@ def _markdown(turn: Turn) -> str:
     lines = [f"## {_plain(turn.question)}\n"]
     if turn.answer is None:
         return "\n".join([*lines, f"{_plain(turn.error)}\n"])
+    if turn.answer.reply:
+        quotes = [f"> {_plain(quote.text)}\n" for quote in turn.answer.alternatives]
+        return "\n".join([*lines, f"{_plain(turn.answer.reply)}\n", *quotes])
+    if turn.answer.understood_as:
+        lines.append(f"Understood as: {_plain(turn.answer.understood_as)}\n")
     sure = f"{turn.answer.confidence:.0%} sure"
     if not turn.answer.answered:
         return "\n".join([*lines, f"The document doesn’t say. ({sure})\n"])

@@ -129,6 +129,41 @@ def test_bad_questions_get_their_sentence_and_the_chat_goes_on(chat, visit):
     expect(answers(page)).to_have_text("electric vehicles")
 
 
+def test_follow_up_questions_are_understood_and_may_be_asked_as_typed(chat, visit):
+    page = visit(chat)
+    for question, words in (
+        ("Who was arrested?", "Carlos Ghosn"),
+        ("When?", "2018"),
+        ("and why?", "financial misconduct charges"),
+    ):
+        ask(page, question)
+        expect(answers(page).last).to_have_text(words)
+    understood = page.locator(".understood")
+    expect(understood).to_have_count(2)
+    expect(understood.last).to_contain_text("Understood as: Why (2018, Carlos Ghosn)?")
+    expect(page.locator(".question").last).to_have_text("and why?")
+    understood.last.get_by_role("button", name="Ask as typed").click()
+    expect(understood).to_have_count(1)
+    expect(page.locator(".question")).to_have_count(3)
+    page.locator("#conversation").get_by_label("Clear").click()
+    expect(page.locator(".question")).to_have_count(0)
+    ask(page, "and why?")
+    expect(replies(page)).to_have_count(1)
+    expect(understood).to_have_count(0)
+
+
+def test_small_talk_gets_a_reply_and_the_gist_is_quoted(chat, visit, article):
+    page = visit(chat)
+    ask(page, "Hello!")
+    expect(page.locator(".reply")).to_have_text("Hello! Ask me about article.txt.")
+    ask(page, "What is this article about?")
+    quotes = page.locator(".reply li")
+    expect(quotes).to_have_count(3)
+    for number in range(3):
+        quotes.nth(number).locator(".place").click()
+        expect(marked(page)).to_have_text(quotes.nth(number).locator("q").inner_text().strip("“”"))
+
+
 def test_an_example_is_asked_at_once(chat, visit):
     page = visit(chat)
     page.get_by_text("Where was Carlos Ghosn arrested?").click()

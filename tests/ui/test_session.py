@@ -191,3 +191,19 @@ def test_an_index_on_disk_may_be_too_large_to_be_changed_for_a_visitor(shelf, mo
             change()
     session.ask("Who leads Acme?")
     assert session.turns[-1].answer.text == "Ada Berg"
+
+
+def test_follow_ups_lean_on_what_was_asked_before(session):
+    session.ask("Who was arrested?")
+    session.ask("when?")
+    assert session.turns[-1].answer.understood_as == "When (Carlos Ghosn)?"
+    session.ask("when?", as_typed=True)
+    assert [turn.question for turn in session.turns] == ["Who was arrested?", "when?"]
+    assert session.turns[-1].answer.understood_as == ""
+    session.take_back()
+    session.ask("when?")
+    assert session.turns[-1].answer.understood_as == "When (Carlos Ghosn)?"
+    session.clear()
+    session.take_back()
+    session.ask("when?")
+    assert session.turns[-1].answer.understood_as == ""

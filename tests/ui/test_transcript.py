@@ -31,6 +31,18 @@ def test_markdown_is_to_read(turns):
     assert "capital of \\*France\\*?" in text
 
 
+def test_follow_ups_and_small_talk_are_kept(bot):
+    session = Session(bot)
+    for question in ("Who was arrested?", "and when?", "What is this article about?"):
+        session.ask(question)
+    text = as_markdown(session.turns)
+    assert "## and when?" in text
+    assert "Understood as: When (Carlos Ghosn)?" in text
+    assert "The sentences that say most of what article.txt is about" in text
+    assert text.count("\n> ") == 2 + 3
+    assert json.loads(as_json(session.turns))[1]["understood_as"] == "When (Carlos Ghosn)?"
+
+
 def test_no_conversation():
     assert json.loads(as_json([])) == []
     assert as_markdown([]).startswith("# Conversation")
