@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa.predictions import Prediction, exact_match, f1
-from qa.reliability import area_under_risk, brier, calibration_error, risk_coverage
+from qa.reliability import area_under_risk, brier, calibration_error, least_error, risk_coverage
 from qa.significance import interval
 
 Floats = NDArray[np.float64]
@@ -148,13 +148,15 @@ def retrieval_scores(predictions: Sequence[Prediction]) -> dict[str, float]:
 def confidence_scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Whether confidences tell right from wrong; what is right, `Prediction.right` says.
 
-    Over all questions: `accuracy`, in percent, `ece` and `brier`. Over the answers shown: `aurc`, the area
-    under the risk-coverage curve, `accuracy_of_answers` and `accuracy_of_confident_half`, in percent.
+    Over all questions: `accuracy`, in percent, `ece`, `ece_by_chance`, which perfect confidences would have,
+    and `brier`. Over the answers shown: `aurc`, the area under the risk-coverage curve, `accuracy_of_answers`
+    and `accuracy_of_confident_half`, in percent.
     """
     confidence, right = confidences(predictions)
     scores = {
         "accuracy": 100 * float(right.mean()),
         "ece": calibration_error(confidence, right),
+        "ece_by_chance": least_error(confidence),
         "brier": brier(confidence, right),
     }
     confidence, right = confidences([p for p in predictions if p.answered])

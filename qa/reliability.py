@@ -54,6 +54,17 @@ def calibration_error(confidence: Floats, right: Flags, bins: int = BINS) -> flo
     return float(np.average(np.abs(curve.confidence - curve.right), weights=curve.counts))
 
 
+def least_error(confidence: Floats, draws: int = 200) -> float:
+    """The calibration error that perfect confidences of these values have by chance, over as many questions.
+
+    With few questions a bin's share of right answers differs from its confidence even if that is right
+    (Roelofs et al. 2022). Whether each is right is drawn as its confidence says; the mean over the draws.
+    """
+    rng = np.random.default_rng(0)
+    errors = [calibration_error(confidence, rng.random(len(confidence)) < confidence) for _ in range(draws)]
+    return float(np.mean(errors))
+
+
 def brier(confidence: Floats, right: Flags) -> float:
     """Mean squared distance of the confidence from what happened, in [0, 1] (Brier 1950)."""
     return float(np.mean((confidence - right) ** 2))

@@ -78,6 +78,8 @@ def _row(summary: Mapping[str, float], name: str, label: str, style: str) -> Row
     note = ""
     if f"{name}_low" in summary:
         note = f"{summary[f'{name}_low']:.1f} to {summary[f'{name}_high']:.1f}"
+    elif f"{name}_by_chance" in summary:
+        note = f"{summary[f'{name}_by_chance']:.3f} were it perfect"
     elif f"{name}_threshold" in summary:
         note = f"score ≥ {summary[f'{name}_threshold']:.2f}"
     return Row(label, style.format(summary[name]), note)

@@ -3,7 +3,14 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from qa.reliability import area_under_risk, brier, calibration_error, reliability, risk_coverage
+from qa.reliability import (
+    area_under_risk,
+    brier,
+    calibration_error,
+    least_error,
+    reliability,
+    risk_coverage,
+)
 
 
 @pytest.fixture
@@ -60,3 +67,12 @@ def test_one_value():
     confidence, right = np.array([0.7]), np.array([True])
     assert calibration_error(confidence, right) == pytest.approx(0.3)
     assert area_under_risk(confidence, right) == 0
+
+
+def test_few_perfect_confidences_have_an_error_by_chance():
+    rng = np.random.default_rng(1)
+    few, many = rng.random(100), rng.random(20_000)
+    assert least_error(few) > 0.08
+    assert least_error(many, 5) < 0.01
+    assert least_error(few) == least_error(few)
+    assert least_error(np.ones(50)) == 0.0
