@@ -81,11 +81,6 @@ class Snapshot:
         except _BROKEN as error:
             raise Damaged(reason(error)) from None
 
-    @property
-    def passages(self) -> int:
-        """How many there are."""
-        return int(self.spans[:, 1].sum())
-
     def keep(self, temporary: tempfile.TemporaryDirectory[str]) -> None:
         """Keep the folder that it is in until this object is gone."""
         self._temporary.append(temporary)

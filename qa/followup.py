@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MOST = 5  # phrases in the brackets
+SHORT = 200  # characters; a longer question says what it is about
 LONG = 8  # words of an answer that is said in them
 AUXILIARIES = frozenset(
     "am is are was were be been do does did has have had will would can could shall should may might "
@@ -91,6 +92,8 @@ def understood(question: str, turns: Sequence[Turn]) -> tuple[str, tuple[str, ..
 def leans(question: str) -> bool:
     """Whether a question needs what came before it to be understood."""
     asked = question.strip().rstrip(" ?!.")
+    if len(asked) > SHORT:
+        return False
     if _OPENING.match(asked) or _ABOUT.match(asked) or _BARE.match(asked):
         return True
     asked = _CONTRACTED.sub(r"\1 is", asked)

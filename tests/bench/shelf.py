@@ -3,9 +3,9 @@
 - Building: the passages of the articles added to a shelf, in passages a second, against sentence-transformers
   embedding the same passages in float32, in turns.
 - Growth: shelves of so many passages, whose text is that of the articles, recombined by the sentence, and
-  whose vectors are those of the articles' passages, mixed two by two with noise; a fresh process opens each
-  and retrieves for questions of the gold sets. Recall is the share of the exact ten nearest vectors that are
-  among the ten found. Linux only, for the resident memory.
+  whose vectors are those of the articles' passages, each mixed with a neighbour's and noise; a fresh process
+  opens each and retrieves for questions of the gold sets. Recall is the share of the ten nearest vectors that
+  are among the ten found. Linux only, for the resident memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ import numpy as np
 
 from index import Document, split_passages
 from index.embedder import load_embedder
-from index.export_embedder import original_weights
 from index.retriever import DEPTH, retrieve
 from index.sentences import split_sentences
 from index.shelf import Shelf
@@ -35,8 +34,9 @@ from qa.gold import GoldQuestion, read_gold
 
 SIZES = (1_000, 100_000, 1_000_000)  # passages
 QUESTIONS = 300
-BASE = 20_000  # passages at most that are embedded
+BASE = 8_000  # passages at most that are embedded
 DOCUMENT = 20  # paragraphs of a document of the larger shelves
+NEAR = 10  # passages of the same article, mostly, that one is mixed with
 NOISE = 0.25  # length of what is added to a mixed unit vector
 BUILT = 60  # articles that the building is timed on
 AT_ONCE = 50_000  # vectors compared at once
@@ -62,7 +62,8 @@ def main() -> None:
 
 def building(articles: list[Document]) -> None:
     """Print how fast a shelf is built, and how fast a peer only embeds."""
-    from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415  # imports torch
+    from index.export_embedder import original_weights  # noqa: PLC0415  # these two import torch
+    from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
 
     passages = [passage.text for article in articles for passage in split_passages(article)]
     with tempfile.TemporaryDirectory() as folder:
@@ -114,14 +115,15 @@ def growth(questions: list[GoldQuestion], articles: list[Document], sizes: list[
         searchable = time.perf_counter()
         disk = sum(path.stat().st_size for path in shelf.folder.rglob("*") if path.is_file()) / 1e6
         shelf.close()
-        (folder / "asked.json").write_text(json.dumps({"questions": asked, "exact": exact}))
+        asked_file = folder / f"{size}.json"
+        asked_file.write_text(json.dumps({"questions": asked, "exact": exact}))
         command = [
             sys.executable,
             "-m",
             "tests.bench.shelf",
             "measure",
             str(shelf.folder),
-            str(folder / "asked.json"),
+            str(asked_file),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
@@ -144,7 +146,9 @@ def fill(
     waiting: list[np.ndarray] = []
     held = number = 0
     while held < size:
-        pairs = rng.integers(len(texts), size=(DOCUMENT, 2))
+        first = rng.integers(len(texts), size=DOCUMENT)
+        near = rng.integers(-NEAR, NEAR + 1, size=DOCUMENT)
+        pairs = np.stack([first, (first + near) % len(texts)], axis=1)
         paragraphs = [
             " ".join([*sentences[i][: len(sentences[i]) // 2 + 1], *sentences[j][len(sentences[j]) // 2 :]])
             for i, j in pairs

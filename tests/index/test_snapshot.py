@@ -23,14 +23,22 @@ def hall(number, keeper="Berg"):
     return Document.from_text(text, f"{number}.txt", f"/halls/{number}.txt")
 
 
-@pytest.fixture
-def shelf(tmp_path, embedder):
-    """A shelf with a snapshot of 14 documents."""
-    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, embedder):
+    """The folder of a shelf with a snapshot of 14 documents, to be copied."""
+    shelf = Shelf(tmp_path_factory.mktemp("made") / "shelf", embedder, create=True)
     for number in range(14):
         shelf.put(hall(number))
     shelf.view()
-    return shelf
+    shelf.close()
+    return shelf.folder
+
+
+@pytest.fixture
+def shelf(made, tmp_path, embedder):
+    """A shelf with a snapshot of 14 documents."""
+    shutil.copytree(made, tmp_path / "shelf")
+    return Shelf(tmp_path / "shelf", embedder)
 
 
 def snapshot(shelf):
@@ -171,12 +179,12 @@ def test_after_many_changes_a_shelf_is_searched_as_an_index_in_memory(tmp_path, 
     monkeypatch.setattr(vectors, "FLAT", few)
     shelf = Shelf(tmp_path / "shelf", embedder, create=True)
     memory = MemoryIndex(embedder)
-    for step in range(60):
-        document = hall(step % 40, f"Holm {step}")
+    for step in range(36):
+        document = hall(step % 28, f"Holm {step}")
         shelf.put(document)
         memory.put(document)
         if step % 5 == 4:
-            gone = [hall(step % 40 - 2, f"Holm {step - 2}").id]
+            gone = [hall(step % 28 - 2, f"Holm {step - 2}").id]
             shelf.remove(gone)
             memory.remove(gone)
         if step % 7 == 0:

@@ -78,6 +78,10 @@ def test_a_part_takes_its_place_in_the_last_question(question, expected):
     assert understood(question, [turn])[0] == (expected or question)
 
 
+def test_a_long_question_says_what_it_is_about():
+    assert not leans("and why " + "did the firm not pay " * 20)
+
+
 def test_without_turns_nothing_is_changed():
     assert understood("and why?", []) == ("and why?", ())
     assert understood("and?", [ARREST])[0] == "and?"
