@@ -5,7 +5,8 @@ verb ("why?", "what about Renault?"), or has a pronoun that nothing in it explai
 said after it in brackets: the names and noun phrases of the last question, and its answer. Which of them a
 pronoun stands for is left to the reader, whose attention is better at that than our rules were: an
 antecedent put in the pronoun's place lost three points of F1 on news_a and news_b against the questions as
-typed, and the brackets gain ten, of fourteen that the same questions written in full gain.
+typed, the brackets gained ten, with the reader of that day; with the present one typed questions get 65,
+those with brackets 70, and the same questions written in full 79.
 """
 
 from __future__ import annotations

@@ -144,6 +144,7 @@ def test_a_snapshot_replaced_while_it_is_opened_is_not_made_anew(shelf, embedder
 
 
 def test_a_snapshot_that_cannot_be_opened_is_not_made_over_and_over(shelf, monkeypatch):
+    shelf.view()
     tried = []
 
     def refuse(folder):
