@@ -38,7 +38,7 @@ BASE = 8_000  # passages at most that are embedded
 DOCUMENT = 20  # paragraphs of a document of the larger shelves
 NEAR = 10  # passages of the same article, mostly, that one is mixed with
 NOISE = 0.25  # length of what is added to a mixed unit vector
-BUILT = 60  # articles that the building is timed on
+BUILT = 12  # articles that the building is timed on
 AT_ONCE = 50_000  # vectors compared at once
 
 
