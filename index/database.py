@@ -239,7 +239,7 @@ class Database:
         Returns:
             whether what can be found changed.
         """
-        with self._sql.said(), self._writing():
+        with self._writing():
             source = _key(document)
             before = self._one("SELECT first FROM sources WHERE source = ?", source)
             first = self.first(document.id)
@@ -252,24 +252,20 @@ class Database:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
-        with self._sql.said(), self._writing():
+        with self._writing():
             known = [first for each in ids if (first := self.first(each)) is not None]
             self._sql.executemany("DELETE FROM documents WHERE first = ?", [(first,) for first in known])
             return len(known)
 
     def mend(self, first: int, passages: Sequence[Passage], vectors: np.ndarray) -> None:
         """Give a document passages and vectors made anew, under new numbers; one that is gone stays gone."""
-        with self._sql.said(), self._writing():
-            kept = self._sql.execute(
-                "SELECT id, title, source, text, page_starts FROM documents WHERE first = ?", (first,)
-            ).fetchone()
-            if kept is None:
+        with self._writing():
+            row = self.row(first, bounds=False)
+            if row is None:
                 return
             sources = self._sql.execute("SELECT source FROM sources WHERE first = ?", (first,)).fetchall()
             self._sql.execute("DELETE FROM documents WHERE first = ?", (first,))
-            identity, title, source, text, page_starts = kept
-            document = Document(identity, title, source, text, tuple(json.loads(page_starts)))
-            new = self._put(document, passages, vectors)
+            new = self._put(row.document, passages, vectors)
             self._sql.executemany("INSERT INTO sources VALUES (?, ?)", [(each, new) for (each,) in sources])
 
     def close(self) -> None:
@@ -332,7 +328,7 @@ class Database:
     def _writing(self) -> Iterator[None]:
         """One transaction, alone among all processes; it raises the generation."""
         self.generation()  # of the file that is there now
-        with self._sql.transaction("IMMEDIATE"), self._sql.told():
+        with self._sql.said(), self._sql.transaction("IMMEDIATE"), self._sql.told():
             yield
             self._sql.execute("UPDATE meta SET generation = generation + 1")
 

@@ -223,7 +223,7 @@ class Shelf:
                 return ask(self.view())
             except Gone:
                 continue
-        raise InputError(f"{self.folder} is written to too fast to be read: try again later.")
+        raise self._too_fast()
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
         """Add a document, in the place of what its file held before.
@@ -280,4 +280,7 @@ class Shelf:
                 continue
             if whole:
                 return held
-        raise InputError(f"{self.folder} is written to too fast to be read: try again later.")
+        raise self._too_fast()
+
+    def _too_fast(self) -> InputError:
+        return InputError(f"{self.folder} is written to too fast to be read: try again later.")

@@ -69,8 +69,7 @@ class Snapshot:
             if manifest["format"] != FORMAT or manifest["shelf"] != shelf:
                 raise Damaged("it is of another shelf")
             self.generation = int(manifest["generation"])
-            self.checksums: dict[str, int] = manifest["files"]
-            for name, expected in self.checksums.items():
+            for name, expected in manifest["files"].items():
                 if checksum(folder / name) != expected:
                     raise Damaged(f"{name} is not what was written")
             self.spans: np.ndarray = np.load(folder / SPANS)

@@ -132,11 +132,13 @@ def write(folder: Path, spans: np.ndarray, dimension: int, vectors: Vectors) -> 
         faiss.write_index(_flat(dimension), str(folder / RECENT))
         np.save(folder / REMOVED, np.empty(0, np.int64))
     waiting: list[tuple[int, np.ndarray]] = []
-    for each in vectors(spans[:, 0].tolist()):
-        waiting.append(each)
-        if sum(len(matrix) for _, matrix in waiting) >= AT_ONCE:
+    held = 0
+    for first, matrix in vectors(spans[:, 0].tolist()):
+        waiting.append((first, matrix))
+        held += len(matrix)
+        if held >= AT_ONCE:
             _put(index, waiting)
-            waiting = []
+            waiting, held = [], 0
     _put(index, waiting)
     faiss.omp_set_num_threads(1)
     faiss.write_index(index, str(folder / MAIN))
