@@ -141,8 +141,8 @@ class ChatPage:
 
     def _ask_as_typed(self, session: Session | None, scope: str, event: gr.EventData) -> Updates:
         """A follow-up was understood wrongly."""
-        if session is None or not session.turns or session.turns[-1].question != event.question:
-            return self._ask(session, scope, event.question)
+        if session is None:
+            return self._restart(event.question)
         session.ask(event.question, scope, as_typed=True)
         return self._told(session) | self._place_of(session, session.turns[-1])
 

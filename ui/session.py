@@ -71,9 +71,10 @@ class Session:
         Args:
             question: as typed; a follow-up is understood from the turns before it.
             document_id: of the one document to ask; "" for all.
-            as_typed: it was understood wrongly: ask it as it stands, in the place of the last turn.
+            as_typed: it was understood wrongly: ask it as it stands, in the place of the last
+                turn if that asked it.
         """
-        if as_typed:
+        if as_typed and self.turns and self.turns[-1].question == question:
             self.take_back()
         if document_id != self._scope:  # what is asked of another document leans on nothing
             self._dialogue.forget()

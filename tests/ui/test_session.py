@@ -203,6 +203,10 @@ def test_follow_ups_lean_on_what_was_asked_before(session):
     session.take_back()
     session.ask("when?")
     assert session.turns[-1].answer.understood_as == "When (Carlos Ghosn)?"
+    session.ask("where?")
+    session.ask("when?", as_typed=True)  # by the button of an earlier turn
+    assert [turn.question for turn in session.turns] == ["Who was arrested?", "when?", "where?", "when?"]
+    assert session.turns[-1].answer.understood_as == ""
     session.clear()
     session.take_back()
     session.ask("when?")
