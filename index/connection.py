@@ -50,8 +50,9 @@ class Connection:
             self._sql.close()
 
     def is_replaced(self) -> bool:
-        """Whether another file was put in the place of the one that is open."""
-        return self.path.stat().st_ino != self._inode
+        """Whether another file was put in the place of the one that is open; not asked in a transaction."""
+        within = self._sql is not None and self._sql.in_transaction
+        return not within and self.path.stat().st_ino != self._inode
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement."""
@@ -65,8 +66,14 @@ class Connection:
 
     @contextlib.contextmanager
     def transaction(self, kind: str) -> Iterator[None]:
-        """A transaction, DEFERRED or IMMEDIATE, that is undone where an exception leaves it."""
+        """A transaction, DEFERRED or IMMEDIATE, that is undone where an exception leaves it.
+
+        One that only reads, DEFERRED, may be within another.
+        """
         with self._lock:
+            if self._sql and self._sql.in_transaction and kind == "DEFERRED":
+                yield
+                return
             self.execute(f"BEGIN {kind}")
             try:
                 yield

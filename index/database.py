@@ -2,8 +2,9 @@
 
 Passages are known by numbers: those of a document follow each other, and its first one's names its row. A
 row is never changed but in the name of its file, only put in and deleted, so what was read of it stays true,
-and a reader needs no transaction to be consistent. A write is one transaction, so a process killed at any
-point leaves the shelf as it was before or after.
+and a reader needs no transaction to be consistent. One that meets too many writes to keep up holds them off
+for once (`Database.still`). A write is one transaction, so a process killed at any point leaves the shelf as
+it was before or after.
 """
 
 from __future__ import annotations
@@ -134,10 +135,19 @@ class Database:
             raise InputError(f"{self.folder} was replaced by another index: open that one.")
         return int(generation)
 
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Hold off the writers of all processes and other threads, which wait; not to take long."""
+        self.generation()  # of the file that is there now
+        with contextlib.ExitStack() as stack:
+            with self._sql.said():
+                stack.enter_context(self._sql.transaction("DEFERRED"))
+                self._sql.execute("SELECT generation FROM meta").fetchone()  # only now is it held
+            yield
+
     def state(self) -> State:
         """What is stored now."""
-        self.generation()  # of the file that is there now
-        with self._sql.said(), self._sql.transaction("DEFERRED"):
+        with self.still(), self._sql.said():
             (generation,) = self._sql.execute("SELECT generation FROM meta").fetchone()
             rows = self._sql.execute("SELECT first, passages, id FROM documents ORDER BY first").fetchall()
         spans = [(first, passages, _digest(identity)) for first, passages, identity in rows]

@@ -6,6 +6,7 @@ question sees one state of the shelf, and what other processes wrote is seen by 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import threading
@@ -26,7 +27,7 @@ from index.snapshot import Outdated, Snapshot, is_of, make, newest
 from index.store import Entry, Hits, MemoryIndex, Progress, encode
 
 BEHIND = 2_000  # passages added, after which their vectors and words are made searchable
-TRIES = 20  # to catch up with others' writes
+TRIES = 3  # to catch up with others' writes, before these have to wait
 HELD = 16  # documents that were read last and may be asked for again
 
 T = TypeVar("T")
@@ -219,11 +220,10 @@ class Shelf:
     def steadily(self, ask: Callable[[ShelfView], T]) -> T:
         """What `ask` makes of a view; of a later one where it met a document that was removed meanwhile."""
         for _ in range(TRIES):
-            try:
+            with contextlib.suppress(Gone):
                 return ask(self.view())
-            except Gone:
-                continue
-        raise self._too_fast()
+        with self._lock, self.database.still():
+            return ask(self.view())
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
         """Add a document, in the place of what its file held before.
@@ -266,21 +266,25 @@ class Shelf:
 
     def _caught_up(self, held: Snapshot | None) -> Snapshot:
         for _ in range(TRIES):
-            previous = newest(self.database, held)
-            state = self.database.state()
-            if previous and is_of(previous, state):
-                return previous
-            if previous and previous.generation >= state.generation:
-                # An older copy of the database was put back: what comes may have the numbers of what was.
-                shutil.rmtree(previous.folder, ignore_errors=True)
-                previous = None
-            try:
-                held, whole = make(self.database, state, previous)
-            except Outdated:
-                continue
-            if whole:
+            held, whole = self._next(held)
+            if held and whole:
                 return held
-        raise self._too_fast()
+        with self.database.still():  # others may still make snapshots, but of no newer state
+            while not (held and whole):
+                held, whole = self._next(held)
+        return held
 
-    def _too_fast(self) -> InputError:
-        return InputError(f"{self.folder} is written to too fast to be read: try again later.")
+    def _next(self, held: Snapshot | None) -> tuple[Snapshot | None, bool]:
+        """A snapshot nearer to what is stored now, and whether it was that."""
+        previous = newest(self.database, held)
+        state = self.database.state()
+        if previous and is_of(previous, state):
+            return previous, True
+        if previous and previous.generation >= state.generation:
+            # An older copy of the database was put back: what comes may have the numbers of what was.
+            shutil.rmtree(previous.folder, ignore_errors=True)
+            previous = None
+        try:
+            return make(self.database, state, previous)
+        except Outdated:
+            return held, False

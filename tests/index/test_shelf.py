@@ -1,3 +1,5 @@
+import contextlib
+import itertools
 import shutil
 import sqlite3
 import subprocess
@@ -94,6 +96,37 @@ def test_a_question_that_meets_a_removed_document_is_asked_again(shelf, embedder
 
     assert shelf.steadily(ask) == [BEN.text]
     assert len(views) == 2
+
+
+def written_at_every_look(shelf, embedder):
+    """Another process's writer that replaces the one document whenever it is asked to, if it may write."""
+    other = Shelf(shelf.folder, embedder, wait=0.1)
+
+    def write():
+        with contextlib.suppress(InputError):
+            other.put(Document.from_text(f"Acme is led by number {next(numbers)}.", "a", "/a/acme.txt"))
+
+    numbers = itertools.count()
+    return write
+
+
+def test_a_question_is_answered_however_often_the_document_is_replaced(shelf, embedder):
+    write = written_at_every_look(shelf, embedder)
+    write()
+
+    def ask(view):
+        write()
+        return [hit.passage.text for hit in retrieve(view, "Who?", 5)]
+
+    (text,) = shelf.steadily(ask)
+    assert "led by number" in text
+
+
+def test_a_view_is_made_however_often_the_document_is_replaced(shelf, embedder, monkeypatch):
+    write, read = written_at_every_look(shelf, embedder), shelf.database.row
+    write()
+    monkeypatch.setattr(shelf.database, "row", lambda first: (write(), read(first))[1])
+    assert len(shelf.view().passages) == 1
 
 
 def test_a_folder_without_an_index_or_of_another_maker_is_refused(shelf, tmp_path, embedder):
