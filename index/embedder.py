@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from index.errors import InputError
-from index.onnx_model import MODEL_FILE, OnnxModel
+from index.onnx_model import MODEL_FILE, OnnxModel, on_cpu
 
 BUNDLED = Path(__file__).parent / "model"
 OUTPUT = "embedding"  # the one output of an exported embedder's graph
@@ -47,22 +47,24 @@ class OnnxEmbedder:
         return [vector for (vector,) in self._model.run(encodings)]
 
 
-def load_embedder(name: str | None = None) -> Embedder:
+def load_embedder(name: str | None = None, device: str | None = None) -> Embedder:
     """The bundled embedder, or any other Sentence Transformers model.
 
     Args:
         name: a folder or a hub id; None for the bundled one.
+        device: "cpu", "cuda" or as torch names it, for models that torch runs; None for the GPU where there
+            is one. Those in ONNX are for the CPU.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model, or no such device for it.
     """
-    if name is None:
-        return OnnxEmbedder()
-    folder = Path(name)
-    if (folder / MODEL_FILE).is_file() and not (folder / SENTENCE_TRANSFORMERS_FILE).is_file():
+    folder = Path(name or BUNDLED)
+    ours = (folder / MODEL_FILE).is_file() and not (folder / SENTENCE_TRANSFORMERS_FILE).is_file()
+    if name is None or ours:
+        on_cpu(device, name or "The bundled embedder")
         return OnnxEmbedder(folder)
     if not folder.is_dir() and name.startswith((".", "/", "~")):
         raise InputError(f"{name} is not a folder: name a Sentence Transformers model's folder or hub id.")
     from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415  # imports torch
 
-    return SentenceTransformerEmbedder(name)
+    return SentenceTransformerEmbedder(name, device)

@@ -27,7 +27,7 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class SentenceEncoder(nn.Module):
-    """An encoder with mean pooling over the tokens that are not padding, and unit length."""
+    """An encoder with mean pooling over the tokens, none of which is padding, and unit length."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -37,12 +37,10 @@ class SentenceEncoder(nn.Module):
         )
         self.config = self.encoder.config
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         """Unit vectors, [batch, dimension]."""
-        hidden = self.encoder(input_ids, attention_mask, token_type_ids).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * mask).sum(1) / mask.sum(1)
-        return nn.functional.normalize(mean, dim=-1)
+        hidden = self.encoder(input_ids, token_type_ids=token_type_ids).last_hidden_state
+        return nn.functional.normalize(hidden.mean(1), dim=-1)
 
 
 def original_weights() -> Path:
@@ -66,7 +64,7 @@ def export_embedder(target: Path) -> None:
     """Write model and tokenizer into a folder."""
     source = original_weights()
     target.mkdir(parents=True, exist_ok=True)
-    export_int8(SentenceEncoder(source), {OUTPUT: ("batch",)}, target / MODEL_FILE)
+    export_int8(SentenceEncoder(source), [OUTPUT], target / MODEL_FILE)
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()

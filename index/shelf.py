@@ -56,6 +56,11 @@ class ShelfView:
         self._database = database
 
     @property
+    def state(self) -> object:
+        """Another object after every change."""
+        return self.snapshot
+
+    @property
     def documents(self) -> Mapping[str, Document]:
         """The documents by their id, in the order they came; read when looked at."""
         return _Documents(self)

@@ -41,6 +41,10 @@ class Index(Protocol):
         """What the passages' vectors are made with."""
 
     @property
+    def state(self) -> object:
+        """Another object after every change."""
+
+    @property
     def documents(self) -> Mapping[str, Document]:
         """The documents by their id, in the order they came."""
 
@@ -82,6 +86,7 @@ class MemoryIndex:
         self._documents: dict[str, Document] = {}
         self._passages: dict[int, Passage] = {}
         self._next = 0
+        self._state = object()
         self._vectors = faiss.IndexIDMap2(faiss.IndexFlatIP(embedder.dimension))
         self._words = LexicalIndex()
 
@@ -89,6 +94,11 @@ class MemoryIndex:
     def embedder(self) -> Embedder:
         """What the passages' vectors are made with."""
         return self._embedder
+
+    @property
+    def state(self) -> object:
+        """Another object after every change."""
+        return self._state
 
     @property
     def documents(self) -> Mapping[str, Document]:
@@ -149,6 +159,7 @@ class MemoryIndex:
             del self._passages[number]
         for identity in gone:
             del self._documents[identity]
+        self._state = object()
 
     def only(self, document_ids: Iterable[str]) -> MemoryIndex:
         """A new index of some of these documents; nothing is embedded again."""
@@ -204,6 +215,7 @@ class MemoryIndex:
         self._passages.update(zip(numbers, passages, strict=True))
         self._documents.update(documents)
         self._next = numbers.stop
+        self._state = object()
 
 
 def encode(embedder: Embedder, texts: list[str], progress: Progress | None = None) -> np.ndarray:

@@ -11,10 +11,9 @@ import numpy as np
 from index import Document, InputError, split_passages
 from index.embedder import Embedder
 from index.passages import whole_text
-from index.retriever import retrieve
 from index.store import MemoryIndex, Splitter
 from qa.confidence import Calibration, span_features
-from qa.engine import PASSAGES_READ, ArticleQA
+from qa.engine import ArticleQA, to_read
 from qa.gold import GoldQuestion
 from qa.predictions import RIGHT, f1
 from qa.reader import Reader
@@ -58,7 +57,7 @@ def calibrate(
         asked = [(question, UNANSWERABLE if question.is_impossible else ANSWERABLE) for question in group]
         asked += [(question, FOREIGN) for question in _foreign(document, number, groups)]
         for question, kind in asked:
-            retrieved = retrieve(index, question.question, PASSAGES_READ)
+            retrieved = to_read(index, question.question)
             spans = engine.spans(question.question, retrieved)
             best = document.text[spans[0].start : spans[0].end]
             rows.append(span_features(spans, retrieved))

@@ -12,7 +12,7 @@ from index.export_onnx import export_float32, export_int8
 from index.hub import quieten
 from index.onnx_model import MODEL_FILE, TOKENIZER_FILE
 
-_OUTPUTS = {"start": ("batch", "tokens"), "end": ("batch", "tokens")}
+_OUTPUTS = ("start", "end")
 
 
 class _SpanLogits(nn.Module):
@@ -26,13 +26,9 @@ class _SpanLogits(nn.Module):
         )
         self.config = self.reader.config
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Start and end logits, [batch, tokens]."""
-        output = self.reader(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-        )
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Start and end logits, [1, tokens]."""
+        output = self.reader(input_ids=input_ids, token_type_ids=token_type_ids)
         return output.start_logits, output.end_logits
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from tokenizers import Encoding
 
 from index import Passage
@@ -19,6 +20,26 @@ from index.sentences import split_sentences
 
 MAX_SPAN_TOKENS = 30
 PER_WINDOW = 20  # spans taken from a window, however many alternatives are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class TokenisedPassage:
+    """What a reader needs of a passage whatever the question is, so that it is done once.
+
+    Attributes:
+        text: of the passage.
+        encoding: its tokens without special ones; None where they have to be made with the question.
+        sentence_ends: where its sentences end, int64, [sentences].
+    """
+
+    text: str
+    encoding: Encoding | None
+    sentence_ends: np.ndarray
+
+    @classmethod
+    def of(cls, text: str, encoding: Encoding | None) -> TokenisedPassage:
+        """A passage with its tokens."""
+        return cls(text, encoding, np.array([end for _, end in split_sentences(text)], np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +96,13 @@ class Span:
         return self.document_id == other.document_id and self.start < other.end and other.start < self.end
 
 
-def decode(windows: Sequence[Window], text: str) -> list[Span]:
+def decode(windows: Sequence[Window], passage: TokenisedPassage) -> list[Span]:
     """The best spans of one passage, best first.
 
     A span lies inside one sentence of the passage, ends where or after it starts, has at most
     `MAX_SPAN_TOKENS` tokens, and begins and ends with whole words.
     """
-    sentences = np.array([end for _, end in split_sentences(text)])
-    return merge(span for window in windows for span in _window_spans(window, text, sentences))
+    return merge(span for window in windows for span in _window_spans(window, passage))
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:
@@ -107,20 +127,20 @@ def without_overlaps(spans: Sequence[Span], count: int) -> list[Span]:
     return kept
 
 
-def _window_spans(window: Window, text: str, sentence_ends: np.ndarray) -> list[Span]:
+def _window_spans(window: Window, passage: TokenisedPassage) -> list[Span]:
     encoding = window.encoding
-    size = len(window.start)
-    first, last = _word_edges(encoding)
+    offsets = np.array(encoding.offsets)
+    first, last = _word_edges(encoding, offsets)
     if not first.any():
         return []
     start = np.where(first, window.start, -np.inf)
     end = np.where(last, window.end, -np.inf)
-    sentence = np.searchsorted(sentence_ends, [begin for begin, _ in encoding.offsets], side="right")
-    # Row d holds the scores of the spans of d + 1 tokens, by their first token.
-    scores = np.full((min(MAX_SPAN_TOKENS, size), size), -np.inf, np.float32)
-    for width in range(len(scores)):
-        within = sentence[: size - width] == sentence[width:]
-        scores[width, : size - width] = np.where(within, start[: size - width] + end[width:], -np.inf)
+    # Row w holds the scores of the spans of w + 1 tokens, by their first token.
+    size, widths = len(start), min(MAX_SPAN_TOKENS, len(start))
+    ends = sliding_window_view(np.append(end, np.full(widths - 1, -np.inf, end.dtype)), size)
+    sentence = np.searchsorted(passage.sentence_ends, offsets[:, 0], side="right")
+    others = sliding_window_view(np.append(sentence, np.full(widths - 1, -1)), size)
+    scores = np.where(others == sentence, start + ends, -np.inf)
     flat = scores.ravel()
     best = np.argpartition(-flat, min(PER_WINDOW, flat.size - 1))[:PER_WINDOW]
     normaliser = _log_sum_exp(window.start) + _log_sum_exp(window.end)
@@ -128,16 +148,16 @@ def _window_spans(window: Window, text: str, sentence_ends: np.ndarray) -> list[
     spans = []
     for place in best[np.isfinite(flat[best])]:
         width, token = divmod(int(place), size)
-        edges = _whole_characters(text, encoding.offsets[token][0], encoding.offsets[token + width][1])
+        edges = _whole_characters(passage.text, int(offsets[token, 0]), int(offsets[token + width, 1]))
         if edges is not None:
             spans.append(Span(*edges, float(flat[place]) - null, float(flat[place] - normaliser)))
     return spans
 
 
-def _word_edges(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
+def _word_edges(encoding: Encoding, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which tokens of the passage begin and which end a word, bool, [tokens]."""
     inside = np.array([sequence == 1 for sequence in encoding.sequence_ids])
-    inside &= np.array([end > start for start, end in encoding.offsets])
+    inside &= offsets[:, 1] > offsets[:, 0]
     words = np.array([-1 if word is None else word for word in encoding.word_ids])
     new = np.ones(len(words), bool)
     new[1:] = (words[1:] != words[:-1]) | ~inside[:-1]

@@ -155,3 +155,15 @@ def test_folder_of_something_else(tmp_path):
 @pytest.mark.parametrize("name", ["not a name", "no-such-owner-8f3a/no-such-model", "no-such-model-8f3a"])
 def test_unknown_hub_id(name):
     refused(name)
+
+
+def test_a_device_that_is_not_here_is_refused(tiny):
+    with pytest.raises(InputError, match="There is no device 'cuda:77' here: name another, or cpu"):
+        load_embedder(str(tiny), "cuda:77")
+    with pytest.raises(InputError, match="The bundled embedder runs on the CPU: name another model"):
+        load_embedder(None, "cuda")
+
+
+def test_a_device_by_name_embeds_as_the_default(tiny):
+    by_name, default = (load_embedder(str(tiny), device) for device in ("cpu", None))
+    assert by_name.encode(["fish"]) == pytest.approx(default.encode(["fish"]), abs=1e-5)

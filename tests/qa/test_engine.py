@@ -11,7 +11,7 @@ import pytest
 from index import Document, InputError, read_file
 from index.retriever import retrieve
 from qa import ArticleQA, answer
-from qa.engine import RETRIEVAL_WEIGHT
+from qa.engine import CANNOT_WIN, PASSAGES_READ, RETRIEVAL_WEIGHT
 from qa.gold import read_gold
 from qa.predictions import RIGHT, f1
 from qa.reader import OnnxReader
@@ -76,9 +76,18 @@ def test_alternatives_never_overlap_the_answer_or_each_other(bot):
 
 def test_a_batch_answers_as_each_question_alone(bot):
     questions = ["Who was arrested?", "What is Nissan doing?", "What is the capital of France?"]
+    another = ArticleQA.from_documents(bot.index.documents.values())
     for together, question in zip(bot.answer_batch(questions), questions, strict=True):
-        alone = bot.answer(question)
-        assert (together.text, together.confidence) == (alone.text, alone.confidence)
+        alone = another.answer(question)
+        assert together.to_dict() | {"seconds": 0} == alone.to_dict() | {"seconds": 0}
+
+
+def test_passages_far_behind_the_best_one_are_not_read(bot):
+    question = "In which year was Carlos Ghosn arrested in Japan?"
+    found = retrieve(bot.index, question, PASSAGES_READ)
+    near = [hit.passage.text for hit in found if hit.score > found[0].score - CANNOT_WIN]
+    assert 0 < len(near) < len(found)
+    assert [quote.text for quote in bot.answer(question).passages] == near
 
 
 @pytest.mark.parametrize("question", ["", "  \n", "\u3000"])

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from itertools import compress
 
 import numpy as np
 import pytest
@@ -24,6 +25,11 @@ def reader(family, toy_readers):
     return load_reader(str(toy_readers(family)))
 
 
+def windows_of(reader, question, text):
+    """The scored windows of one text."""
+    return reader.windows([(question, [reader.tokenise(text)])])[0][0]
+
+
 def test_finds_the_answer_and_knows_where_there_is_none(reader):
     rng = random.Random(7)
     right = 0
@@ -41,9 +47,20 @@ def test_logits_are_those_of_the_model_itself(reader, family, toy_readers):
     model = AutoModelForQuestionAnswering.from_pretrained(toy_readers(family))
     with torch.inference_mode():
         output = model(**tokenizer(question, context, return_tensors="pt"))
-    window = reader.windows(question, [context])[0][0]
+    window = windows_of(reader, question, context)[0]
     np.testing.assert_allclose(window.start, output.start_logits[0], atol=1e-5)
     np.testing.assert_allclose(window.end, output.end_logits[0], atol=1e-5)
+
+
+def test_tokens_made_once_are_those_of_question_and_text_together(reader):
+    for text in ("the old  green bridge, and Clara.", "Ada " * 30, "an e\u0301t\u00e9 in Lima"):
+        encoding = windows_of(reader, " Who  is it?", text)[0].encoding
+        together = reader._tokenizer.encode(" Who  is it?", text)
+        inside = [sequence == 1 for sequence in together.sequence_ids]
+        assert (encoding.ids, encoding.type_ids) == (together.ids, together.type_ids)
+        assert [sequence == 1 for sequence in encoding.sequence_ids] == inside
+        for got, wanted in ((encoding.offsets, together.offsets), (encoding.word_ids, together.word_ids)):
+            assert list(compress(got, inside)) == list(compress(wanted, inside))
 
 
 def test_a_batch_reads_as_each_text_alone(reader):
@@ -60,7 +77,7 @@ def test_a_batch_reads_as_each_text_alone(reader):
 def test_a_long_text_is_read_in_overlapping_windows_to_its_end(reader):
     filler = "the old green bridge and then again "
     text = filler * 30 + "Clara slowly under the bridge."
-    windows = reader.windows("Who is it?", [text])[0]
+    windows = windows_of(reader, "Who is it?", text)
     assert len(windows) > 2
     covered = np.zeros(len(text), bool)
     for window in windows:
@@ -94,8 +111,8 @@ def test_a_text_of_which_no_token_is_left_gives_no_span():
 
 def test_the_bundled_reader_cuts_long_questions():
     reader = OnnxReader()
-    windows = reader.windows("why " * 400, ["Because it rained."])[0]
-    assert windows[0].encoding.sequence_ids.count(0) == MAX_QUESTION_TOKENS
+    windows = windows_of(reader, "why " * 400, "Because it rained.")
+    assert windows[0].encoding.sequence_ids.index(1) == MAX_QUESTION_TOKENS + 2  # [CLS] and [SEP]
 
 
 class TestWrongModels:
