@@ -248,6 +248,10 @@ class ArticleQA:
         )
         return answer, decision_score(right, absent)
 
+    def apart(self) -> ArticleQA:
+        """Over the same documents, with a memory of its own: what it is asked goes when it goes."""
+        return ArticleQA(self._documents, self._reader, self._calibration)
+
     def _with(self, index: Index, memory: Memory | None = None) -> ArticleQA:
         return ArticleQA(index, self._reader, self._calibration, memory)
 

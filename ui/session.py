@@ -48,11 +48,11 @@ class Session:
     """
 
     def __init__(self, engine: ArticleQA) -> None:
-        self._engine = engine
+        self._engine = engine.apart()  # no visitor's questions are remembered for another
         self._one: tuple[str, ArticleQA] | None = None  # the document last asked alone, and its engine
         self._replacing = threading.Lock()
         self._stopped = threading.Event()
-        self._dialogue = engine.dialogue()
+        self._dialogue = self._engine.dialogue()
         self._scope = ""  # the document that was asked last
         self.turns: list[Turn] = []
 

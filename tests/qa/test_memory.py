@@ -105,3 +105,12 @@ def test_a_batch_reads_each_question_once_and_together(reader):
     assert [answer.text for answer in answers] == ["Ada Berg", "bolts", "Ada Berg"]
     assert reader.readings == 1
     assert bot.answer_batch([]) == []
+
+
+def test_an_engine_apart_has_the_same_documents_and_remembers_for_itself(reader):
+    index = MemoryIndex(load_embedder())
+    index.add([ADA])
+    bot = ArticleQA(index, reader)
+    apart = bot.apart()
+    assert bot.answer(QUESTION).text == apart.answer(QUESTION).text == "Ada Berg"
+    assert reader.readings == 2
