@@ -25,7 +25,6 @@ from index.errors import InputError
 from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
 from index.milvus_database import Hit, MilvusDatabase, Record, words_of
-from index.milvus_server import LIMIT
 from index.passages import Passage, page_of, split_passages
 from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
 
@@ -242,16 +241,18 @@ class MilvusIndex:
         name: of the index, as `index.opening` says.
         embedder: of passages and questions; the one the index was made with.
         create: whether to make the index where there is none.
-        limit: seconds that the server may take to come back, and to answer one call.
+        limit: seconds that the server may take to come back, and to answer one call; None:
+            `index.milvus_server.LIMIT`.
 
     Raises:
         InputError: there is no index, it is of another version or made with another embedder, or the server
             does not answer.
     """
 
-    def __init__(self, name: str, embedder: Embedder, *, create: bool = False, limit: float = LIMIT) -> None:
+    def __init__(
+        self, name: str, embedder: Embedder, *, create: bool = False, limit: float | None = None
+    ) -> None:
         self._embedder = embedder
-        self._limit = limit
         probe = embedder.encode([PROBE])[0]
         self.database = MilvusDatabase(name, probe if create else None, limit)
         try:
@@ -279,7 +280,7 @@ class MilvusIndex:
         Raises:
             InputError: others changed what was asked about again and again, or the server does not answer.
         """
-        until = time.monotonic() + self._limit
+        until = time.monotonic() + self.database.limit
         while True:
             try:
                 return ask(self.view())
@@ -288,7 +289,7 @@ class MilvusIndex:
                 if time.monotonic() > until:
                     raise InputError(
                         f"{self.database.name} has been changed faster than it can be read for "
-                        f"{self._limit:g} s: ask again later."
+                        f"{self.database.limit:g} s: ask again later."
                     ) from None
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:

@@ -35,7 +35,7 @@ from index.errors import InputError
 from index.fingerprint import check_schema, damaged_document, no_index
 from index.lexical import terms
 from index.milvus_schema import DOCUMENTS, NOTHING, PASSAGES, SCHEMA, TEXTS, create
-from index.milvus_server import LIMIT, Address, Server
+from index.milvus_server import Address, Server
 from index.passages import Passage
 from index.store import Entry, Size
 
@@ -101,17 +101,18 @@ class MilvusDatabase:
     Args:
         name: of the index, as `Address.parse` takes it.
         probe: the vector that shows what the index is made with, where it is to be made; None: it is there.
-        limit: seconds that the server may take to answer a call.
+        limit: seconds that the server may take to answer a call; None: `index.milvus_server.LIMIT`.
 
     Raises:
         InputError: there is none, it is of another version, or the server does not answer.
     """
 
-    def __init__(self, name: str, probe: np.ndarray | None = None, limit: float = LIMIT) -> None:
+    def __init__(self, name: str, probe: np.ndarray | None = None, limit: float | None = None) -> None:
         address = Address.parse(name)
         self.name = name
         self._collection = address.collection
         self._server = Server(address, limit, make=probe is not None)
+        self.limit = self._server.limit
         self._lite = address.folder is not None
         self._writing = threading.RLock()  # Milvus Lite takes one writer at a time
         self._under_way: dict[int, dict[str, Any]] = {}  # versions that this object writes or deletes

@@ -45,6 +45,8 @@ _PASSING = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
 )
+# How long a channel that lost its server leaves it alone: two minutes, if it is not told.
+_OPTIONS = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000}
 _ADDRESS = re.compile(r"milvus\+(?P<uri>https?://[^/\s@]+)/(?P<collection>[A-Za-z_]\w{0,199})/?", re.ASCII)
 
 for _name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
@@ -168,16 +170,16 @@ class Server:
 
     Args:
         address: of the server, or of Milvus Lite.
-        limit: seconds that it may take to come back, and to answer one call.
+        limit: seconds that it may take to come back, and to answer one call; None: `LIMIT`.
         make: whether to make Milvus Lite's folder where there is none.
 
     Raises:
         InputError: Milvus Lite cannot be opened.
     """
 
-    def __init__(self, address: Address, limit: float = LIMIT, *, make: bool = False) -> None:
+    def __init__(self, address: Address, limit: float | None = None, *, make: bool = False) -> None:
         self.address = address
-        self._limit = limit
+        self.limit = LIMIT if limit is None else limit
         self._lite = _Lite.open(address, make=make) if address.folder else None
         self._lock = threading.Lock()
         self._client: MilvusClient | None = None
@@ -197,17 +199,20 @@ class Server:
         Raises:
             InputError: the server does not answer in time, or not as it should.
         """
-        until = time.monotonic() + self._limit
+        until = time.monotonic() + self.limit
         wait = FIRST_WAIT
+        loaded = False
         while True:
             left = max(until - time.monotonic(), FIRST_WAIT)
             try:
                 client = self._connected(left)
                 return getattr(client, method)(collection, *arguments, timeout=left, **options)
             except (MilvusException, grpc.RpcError) as error:
-                if _code(error) == _NOT_LOADED:  # a server that was started again
+                if _code(error) == _NOT_LOADED and not loaded:  # a server that was started again
                     self._load(collection, left)
-                elif not _passes(error):
+                    loaded = True
+                    continue
+                if not _passes(error):
                     raise self._refused(error) from None
                 if time.monotonic() + wait > until:
                     raise self._silent(error) from None
@@ -230,7 +235,9 @@ class Server:
                 uri = self._lite.uri if self._lite else self.address.uri
                 token = "" if self._lite else os.environ.get(TOKEN, "")
                 # Dedicated: a connection of pymilvus's pool would outlive the server it leads to.
-                self._client = MilvusClient(uri, token=token, timeout=min(left, CONNECTING), dedicated=True)
+                self._client = MilvusClient(
+                    uri, token=token, timeout=min(left, CONNECTING), dedicated=True, grpc_options=_OPTIONS
+                )
             return self._client
 
     def _load(self, collection: str, left: float) -> None:
@@ -245,7 +252,7 @@ class Server:
 
     def _silent(self, error: Exception) -> InputError:
         return InputError(
-            f"{self.address.name} has not answered for {self._limit:g} s ({_reason(error)}): start the "
+            f"{self.address.name} has not answered for {self.limit:g} s ({_reason(error)}): start the "
             "server or correct its address, then try again; nothing that was there is lost."
         )
 
