@@ -35,6 +35,7 @@ ASKED = 64  # questions whose hits a view keeps, as a question is searched for m
 SPARE = 10  # passages asked for beyond those wanted, as some may be of versions that do not count
 PLACES = 10_000  # passages that were found last, whose places are remembered
 MOST = 16_384  # passages that Milvus gives for a question
+UNCHANGED, PAUSE = 4, 0.05  # times that a question is asked again of the same, seconds between them
 AGAIN = 4  # searches of a view while others write, before another view is made
 
 T = TypeVar("T")
@@ -115,26 +116,38 @@ class MilvusView:
     def everything(self) -> dict[str, Record]:
         """The records of all documents, by their ids, in the order they came."""
         records = self._database.all_records()
-        with self._lock:
-            for identity, record in records.items():
-                self._seen.setdefault(identity, record)
-            others = [identity for identity in self._seen if identity not in records]
-            seen = {identity: self._seen[identity] for identity in [*records, *others]}
-        return {identity: record for identity, record in seen.items() if record}
+        self._decide(records, {**self._seen, **records})
+        return {identity: record for identity in records if (record := self._seen[identity])}
+
+    def is_full(self) -> bool:
+        """Whether there is any document."""
+        return any(self._seen.values()) or self._database.any_record()
 
     def decided(self, document_ids: Iterable[str]) -> dict[str, Record]:
         """The records of documents, by their ids; which version is seen is decided here, once.
 
         Those that are not there are left out.
+
+        Raises:
+            Gone: one of them was replaced since.
         """
         ids = list(dict.fromkeys(document_ids))
-        unknown = [identity for identity in ids if identity not in self._seen]
-        if unknown:
-            records = self._database.records(unknown)
-            with self._lock:
-                for identity in unknown:
-                    self._seen.setdefault(identity, records.get(identity))
+        if any(identity not in self._seen for identity in ids):
+            self._decide(self._database.records(ids), ids)
         return {identity: record for identity in ids if (record := self._seen[identity])}
+
+    def _decide(self, records: Mapping[str, Record], ids: Iterable[str]) -> None:
+        """Decide on documents by the records there are now, if what was decided before goes with them.
+
+        Raises:
+            Gone: a version that is seen was replaced, perhaps by one that would be seen beside it.
+        """
+        with self._lock:
+            for identity in ids:
+                record = records.get(identity)
+                before = self._seen.setdefault(identity, record)
+                if before and (record is None or record.version != before.version):
+                    raise Gone(identity)
 
     def read(self, record: Record) -> Document:
         """A document.
@@ -217,6 +230,9 @@ class _Documents(Mapping[str, Document]):
     def __len__(self) -> int:
         return len(self._view.everything)
 
+    def __bool__(self) -> bool:  # asked before each question, where all would be too many to count
+        return self._view.is_full()
+
 
 class _Passages(Mapping[int, Passage]):
     def __init__(self, view: MilvusView) -> None:
@@ -278,14 +294,24 @@ class MilvusIndex:
         """What `ask` makes of a view; of a later one where it met a document that was removed meanwhile.
 
         Raises:
+            Gone: it asked for a document that was never there.
             InputError: others changed what was asked about again and again, or the server does not answer.
         """
         until = time.monotonic() + self.database.limit
+        unchanged = 0
         while True:
+            view = self.view()
             try:
-                return ask(self.view())
+                return ask(view)
             except Gone:
                 self._view = None
+                if self.database.generation() != view.generation:
+                    unchanged = 0
+                elif unchanged == UNCHANGED:  # it was never there
+                    raise
+                else:  # or a write is under way
+                    unchanged += 1
+                    time.sleep(PAUSE)
                 if time.monotonic() > until:
                     raise InputError(
                         f"{self.database.name} has been changed faster than it can be read for "

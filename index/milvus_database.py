@@ -149,6 +149,10 @@ class MilvusDatabase:
         """Of the documents that are there, by their ids: the rows of the files they came from first."""
         return _by_id(self._with("document", ids))
 
+    def any_record(self) -> bool:
+        """Whether there is any document."""
+        return bool(self._rows(f'kind == "{DOCUMENT}"', limit=1))
+
     def all_records(self) -> dict[str, Record]:
         """Of all documents, by their ids, in the order they came."""
         return _by_id(self._all())
@@ -477,9 +481,14 @@ class MilvusDatabase:
         row = self._get(key)
         return row and json.loads(row["facts"])
 
-    def _rows(self, condition: str) -> list[dict[str, Any]]:
+    def _rows(self, condition: str, **options: Any) -> list[dict[str, Any]]:
         found = self._call(
-            "query", DOCUMENTS, filter=condition, output_fields=_COLUMNS, consistency_level="Strong"
+            "query",
+            DOCUMENTS,
+            filter=condition,
+            output_fields=_COLUMNS,
+            consistency_level="Strong",
+            **options,
         )
         return [dict(row) for row in found]
 

@@ -23,6 +23,7 @@ from index.retriever import retrieve
 from index.store import Gone, MemoryIndex
 from qa import ArticleQA
 from seeds import ARTICLE, GOLD
+from tests.index.served import free_port, served
 
 ADA = Document.from_text("Acme is led by Ada Berg.\n\nIt makes bolts in Oslo.", "acme.txt", "/a/acme.txt")
 BEN = Document.from_text("Acme is led by Ben Holm.", "acme.txt", "/a/acme.txt")
@@ -227,6 +228,27 @@ def test_a_question_that_meets_a_removed_document_is_asked_again(index):
     assert len(views) == 2
 
 
+def test_a_file_is_never_seen_in_two_versions(index, name, embedder, monkeypatch):
+    """Its writer was killed after it had replaced it and before it told so; a reader knows the old one."""
+    index.put(ADA)
+    index.put(RAIN)
+    assert [hit.passage.text for hit in retrieve(index.view(), "Who leads?", 1)] == [ADA.text]
+    with contextlib.closing(MilvusIndex(name, embedder)) as other:
+        tell, told = other.database._tell, []
+
+        def tell_once():
+            told.append(tell() if not told else 1 / 0)
+
+        monkeypatch.setattr(other.database, "_tell", tell_once)
+        with contextlib.suppress(ZeroDivisionError):
+            index.view()
+            other.put(BEN)
+    found = index.steadily(lambda view: [hit.passage.text for hit in retrieve(view, "Who leads Acme?", 9)])
+    assert set(found) == {BEN.text, RAIN.text}
+    assert len(index.check()) == len(index.repair()) == 2  # what was replaced, and the writer's lease
+    assert index.check() == []
+
+
 def test_what_is_written_and_not_committed_is_never_seen(index, embedder):
     """However much of it there is, and however near it is to the question."""
     index.put(ADA)
@@ -295,10 +317,13 @@ def test_a_document_without_end_of_changes_is_one_sentence(name, embedder):
     with contextlib.closing(MilvusIndex(name, embedder, create=True, limit=0.3)) as index:
 
         def ask(view):
+            index.put(Document.from_text(f"{time.time_ns()}", source="/a"))
             raise Gone
 
         with pytest.raises(InputError, match=r"changed faster than it can be read for 0\.3 s: ask again"):
             index.steadily(ask)
+        with pytest.raises(KeyError):
+            index.steadily(lambda view: view.documents["nothing"])
 
 
 def test_what_is_damaged_is_told_and_mended(index, embedder):
@@ -444,12 +469,6 @@ def test_a_writer_killed_before_any_of_its_writes_leaves_one_version_whole(name,
     assert done.stderr == ""
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def test_a_server_that_is_away_is_one_sentence_in_time(embedder):
     name = f"milvus+http://127.0.0.1:{free_port()}/papers"
     began = time.monotonic()
@@ -469,23 +488,6 @@ def test_a_server_that_accepts_and_never_answers_is_one_sentence_in_time(embedde
         with pytest.raises(InputError, match="has not answered for 1 s"):
             MilvusIndex(name, embedder, limit=1)
         assert time.monotonic() - began < 4
-
-
-@contextlib.contextmanager
-def served(folder, port):
-    """Milvus Lite as a server of its own."""
-    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_two_processes_share_a_server_which_may_go_and_come_back(tmp_path, embedder):
