@@ -34,7 +34,7 @@ from index.documents import Document
 from index.errors import InputError
 from index.fingerprint import check_schema, damaged_document, no_index
 from index.lexical import terms
-from index.milvus_schema import DOCUMENTS, NOTHING, PASSAGES, SCHEMA, TEXTS, create
+from index.milvus_schema import DOCUMENTS, NOTHING, PASSAGES, SCHEMA, TEXTS, VECTOR, WEIGHTS, WORDS, create
 from index.milvus_server import Address, Server
 from index.passages import Passage
 from index.store import Entry, Size
@@ -142,8 +142,8 @@ class MilvusDatabase:
             words: of the question; empty: none is found by them.
             count: of passages on either side.
         """
-        by_words = self._searching.submit(self._search, "words_weights", words, count) if words else None
-        return self._search("vector", vector.tolist(), count), by_words.result() if by_words else []
+        by_words = self._searching.submit(self._search, WEIGHTS, words, count) if words else None
+        return self._search(VECTOR, vector.tolist(), count), by_words.result() if by_words else []
 
     def records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Of the documents that are there, by their ids: the rows of the files they came from first."""
@@ -188,8 +188,8 @@ class MilvusDatabase:
 
     def matrix(self, record: Record) -> np.ndarray:
         """The vectors of each passage of a version that is there, float32, [passages, dimension]."""
-        rows = self._numbered(PASSAGES, record.version, record.passages, ["vector"])
-        return np.array([row["vector"] for row in rows], np.float32).reshape(len(rows), len(self.probe))
+        rows = self._numbered(PASSAGES, record.version, record.passages, [VECTOR])
+        return np.array([row[VECTOR] for row in rows], np.float32).reshape(len(rows), len(self.probe))
 
     def place(self, number: int) -> Hit | None:
         """Where the passage with that number stands; None where it is gone."""
@@ -387,7 +387,7 @@ class MilvusDatabase:
                 {
                     "number": version + k, "document": document.id, "version": version,
                     "start": passages[k].start, "end": passages[k].end,
-                    "vector": vectors[k].tolist(), "words": words_of(passages[k].text),
+                    VECTOR: vectors[k].tolist(), WORDS: words_of(passages[k].text),
                 }
                 for k in range(begin, min(begin + TOGETHER, len(passages)))
             ]  # fmt: skip
@@ -467,10 +467,12 @@ class MilvusDatabase:
             "search", PASSAGES, data=[asked], anns_field=field, limit=count, output_fields=_PLACE[1:],
             consistency_level="Strong",
         )  # fmt: skip
-        # Milvus Lite gives BM25 as a distance, below 0.
-        sign = -1.0 if self._lite and field != "vector" else 1.0
+        scores = [float(hit["distance"]) for hit in found]
+        if field == WEIGHTS:  # which are never below 0, but Milvus Lite makes distances of them
+            scores = [abs(score) for score in scores]
         return [
-            _hit(hit["entity"] | {"number": hit["number"]}, sign * float(hit["distance"])) for hit in found
+            _hit(hit["entity"] | {"number": hit["number"]}, score)
+            for hit, score in zip(found, scores, strict=True)
         ]
 
     def _get(self, key: str) -> dict[str, Any] | None:

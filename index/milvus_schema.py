@@ -10,6 +10,7 @@ from index.milvus_server import Server
 
 SCHEMA = 1  # raised by a change that earlier versions cannot read
 PASSAGES, TEXTS, DOCUMENTS = "passages", "texts", "documents"
+VECTOR, WORDS, WEIGHTS = "vector", "words", "words_weights"  # of a passage; the weights are the server's
 LONGEST = 65_535  # bytes of a string
 NOTHING = [0.0, 0.0]  # a collection needs a vector, though nobody looks for it
 K1, B = 1.2, 0.75  # of BM25, as tantivy has them
@@ -50,24 +51,24 @@ def _passages(dimension: int, *, exact: bool) -> tuple[Any, Any]:
     schema.add_field("document", DataType.VARCHAR, max_length=16)
     for name in ("version", "start", "end"):
         schema.add_field(name, DataType.INT64)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dimension)
     analyzer = {"tokenizer": "standard"}
     schema.add_field(
-        "words", DataType.VARCHAR, max_length=LONGEST, enable_analyzer=True, analyzer_params=analyzer
+        WORDS, DataType.VARCHAR, max_length=LONGEST, enable_analyzer=True, analyzer_params=analyzer
     )
-    schema.add_field("words_weights", DataType.SPARSE_FLOAT_VECTOR)
+    schema.add_field(WEIGHTS, DataType.SPARSE_FLOAT_VECTOR)
     schema.add_function(
         Function(
             name="bm25",
             function_type=FunctionType.BM25,
-            input_field_names=["words"],
-            output_field_names=["words_weights"],
+            input_field_names=[WORDS],
+            output_field_names=[WEIGHTS],
         )
     )
     indexes = MilvusClient.prepare_index_params()
-    indexes.add_index("vector", index_type="FLAT" if exact else "AUTOINDEX", metric_type="IP")
+    indexes.add_index(VECTOR, index_type="FLAT" if exact else "AUTOINDEX", metric_type="IP")
     indexes.add_index(
-        "words_weights",
+        WEIGHTS,
         index_type="SPARSE_INVERTED_INDEX",
         metric_type="BM25",
         params={"bm25_k1": K1, "bm25_b": B},

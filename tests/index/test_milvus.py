@@ -505,6 +505,8 @@ def test_two_processes_share_a_server_which_may_go_and_come_back(tmp_path, embed
         done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert list(index.view().documents.values()) == [BEN]
+        (score,) = index.view().search_words("Who leads Acme?", 5)[1]
+        assert score > 0
         # Leases of other processes are respected while they are fresh.
         index.database._upsert(
             [
