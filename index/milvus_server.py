@@ -33,6 +33,7 @@ TOKEN = "ARTICLE_QA_MILVUS_TOKEN"  # noqa: S105  # the environment variable, not
 LIMIT = 30.0  # seconds that a server may take to come back, and to answer one call
 CONNECTING = 5.0  # seconds, of these, for one try to connect
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0  # seconds between two tries
+STOPPING = 1.0  # seconds for the last calls
 LITE_COLLECTION = "article_qa"
 
 # What a call is tried again after: the server is away, slow, starting or has too much to do.
@@ -137,7 +138,7 @@ class _Lite:
             self._users -= 1
             if not self._users:
                 self.running.pop(self._folder, None)
-                self._server.stop(None).wait()
+                self._server.stop(STOPPING).wait()  # at once, it would write of it to standard error
                 self._database.close()
                 self._place.cleanup()
 
