@@ -19,7 +19,6 @@ import hashlib
 import json
 import re
 import secrets
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +47,7 @@ ROWS = 1_000  # rows of documents in one call
 LEASED = 600.0  # seconds since its last sign of life, after which a writer is taken for one that was killed
 SEARCHING = 8  # threads, of questions asked at the same time
 
+_under_way: dict[int, dict[str, Any]] = {}  # versions that this process writes or deletes, and why
 _IDENTITY = re.compile("[0-9a-f]{16}")  # what an id of a document may be
 _COLUMNS = ["key", "document", "version", "facts"]
 _PLACE = ["number", "document", "version", "start", "end"]
@@ -114,8 +114,7 @@ class MilvusDatabase:
         self._server = Server(address, limit, make=probe is not None)
         self.limit = self._server.limit
         self._lite = address.folder is not None
-        self._writing = threading.RLock()  # Milvus Lite takes one writer at a time
-        self._under_way: dict[int, dict[str, Any]] = {}  # versions that this object writes or deletes
+        self._writing = self._server.writing
         self._searching = ThreadPoolExecutor(SEARCHING, "article-qa-milvus")
         try:
             self._open(probe)
@@ -436,21 +435,21 @@ class MilvusDatabase:
     @contextlib.contextmanager
     def _lease(self, version: int, why: str, identity: str) -> Iterator[None]:
         """Say that a version is being written or deleted; it is said on where that is interrupted."""
-        self._under_way[version] = {"why": why, "document": identity}
+        _under_way[version] = {"why": why, "document": identity}
         try:
             self._renew(version)
             yield
             self._call("delete", DOCUMENTS, ids=[f"{LEASE}-{version}"])
         finally:
-            del self._under_way[version]
+            del _under_way[version]
 
     def _renew(self, version: int) -> None:
-        facts = self._under_way[version] | {"time": time.time()}
+        facts = _under_way[version] | {"time": time.time()}
         self._upsert([_line(f"{LEASE}-{version}", LEASE, facts, version=version)])
 
     def _is_alive(self, version: int, facts: dict[str, Any]) -> bool:
         """Whether the writer that left a lease may be at it; Milvus Lite has no other than this one."""
-        if version in self._under_way:
+        if version in _under_way:
             return True
         return not self._lite and time.time() - facts["time"] < LEASED
 

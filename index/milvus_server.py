@@ -97,6 +97,7 @@ class _Lite:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._users = 0
+        self.writing = threading.RLock()
         # A socket in a folder of our own, as a port would be open to all users of the machine.
         self._place = tempfile.TemporaryDirectory(prefix="article-qa-")
         socket = f"{self._place.name}/socket"
@@ -182,6 +183,8 @@ class Server:
         self.address = address
         self.limit = LIMIT if limit is None else limit
         self._lite = _Lite.open(address, make=make) if address.folder else None
+        # Held while writing: Milvus Lite takes one writer at a time, whoever it is.
+        self.writing = self._lite.writing if self._lite else threading.RLock()
         self._lock = threading.Lock()
         self._client: MilvusClient | None = None
         _open.add(self)
