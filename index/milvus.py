@@ -24,7 +24,8 @@ from index.embedder import Embedder
 from index.errors import InputError
 from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
-from index.milvus_database import Hit, MilvusDatabase, Record, words_of
+from index.milvus_database import MilvusDatabase, words_of
+from index.milvus_rows import Hit, Record
 from index.passages import Passage, page_of, split_passages
 from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
 
@@ -119,7 +120,7 @@ class MilvusView:
         self._decide(records, {**self._seen, **records})
         return {identity: record for identity in records if (record := self._seen[identity])}
 
-    def is_full(self) -> bool:
+    def has_any(self) -> bool:
         """Whether there is any document."""
         return any(self._seen.values()) or self._database.any_record()
 
@@ -166,7 +167,7 @@ class MilvusView:
         Raises:
             Gone: there is none of that number, or not any more.
         """
-        hit = self._places.get(number) or self._database.place(number)
+        hit = self._places.get(number) or self._database.rows.place(number)
         if hit is None or not self._counts(hit):
             raise Gone(number)
         return hit
@@ -179,7 +180,7 @@ class MilvusView:
         tries = 0
         while tries < AGAIN:
             seen = set(self._seen)
-            sides = self._database.search(vector, words, limit)
+            sides = self._database.rows.search(vector, words, limit)
             touched = {hit.id for side in sides for hit in side}
             self.decided(touched)
             counting = [[hit for hit in side if self._counts(hit)][:count] for side in sides]
@@ -231,7 +232,7 @@ class _Documents(Mapping[str, Document]):
         return len(self._view.everything)
 
     def __bool__(self) -> bool:  # asked before each question, where all would be too many to count
-        return self._view.is_full()
+        return self._view.has_any()
 
 
 class _Passages(Mapping[int, Passage]):
@@ -297,7 +298,7 @@ class MilvusIndex:
             Gone: it asked for a document that was never there.
             InputError: others changed what was asked about again and again, or the server does not answer.
         """
-        until = time.monotonic() + self.database.limit
+        until = time.monotonic() + self.database.rows.limit
         unchanged = 0
         while True:
             view = self.view()
@@ -315,7 +316,7 @@ class MilvusIndex:
                 if time.monotonic() > until:
                     raise InputError(
                         f"{self.database.name} has been changed faster than it can be read for "
-                        f"{self.database.limit:g} s: ask again later."
+                        f"{self.database.rows.limit:g} s: ask again later."
                     ) from None
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
@@ -344,7 +345,7 @@ class MilvusIndex:
     def check(self, sample: int = 20) -> list[str]:
         """What is wrong, a sentence each, as `index.inspection.check`; and what interrupted writes left."""
         left = [
-            f"A write that was interrupted has left {'a lease' if counts else 'rows that no question sees'} "
+            f"A write that was interrupted has left {'its mark' if counts else 'rows that no question sees'} "
             f"(version {version})."
             for version, counts in self.database.left_over().items()
         ]
@@ -353,8 +354,8 @@ class MilvusIndex:
     def repair(self) -> list[str]:
         """Mend what is wrong, as `index.inspection.repair`, and delete what interrupted writes left."""
         done = []
-        for version, counts in self.database.left_over().items():
-            self.database.clear(version, counts=counts)
+        for version in self.database.left_over():
+            self.database.clear(version)
             done.append(f"What an interrupted write had left was deleted (version {version}).")
         return done + repair(self.database, self._embedder)
 

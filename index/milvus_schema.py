@@ -39,9 +39,12 @@ def create(server: Server, collection: str, dimension: int, *, exact: bool) -> N
         whole = f"{collection}_{name}"
         if not server.call("has_collection", whole):
             server.call("create_collection", whole, schema=schema, consistency_level="Strong")
-        if len(server.call("list_indexes", whole)) < len(indexes):
-            # Loading waits for the indexes; waiting for each of them here takes half a second.
-            server.call("create_index", whole, indexes, sync=False)
+        for index in indexes:
+            if not server.call("list_indexes", whole, index.field_name):
+                # Loading waits for all indexes; to wait for each of them here takes half a second.
+                alone = MilvusClient.prepare_index_params()
+                alone.append(index)
+                server.call("create_index", whole, alone, sync=False)
 
 
 def _passages(dimension: int, *, exact: bool) -> tuple[Any, Any]:

@@ -15,9 +15,10 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported; it writes to standard error
 
@@ -49,6 +50,8 @@ _PASSING = (
 # How long a channel that lost its server leaves it alone: two minutes, if it is not told.
 _OPTIONS = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000}
 _ADDRESS = re.compile(r"milvus\+(?P<uri>https?://[^/\s@]+)/(?P<collection>[A-Za-z_]\w{0,199})/?", re.ASCII)
+
+T = TypeVar("T")
 
 for _name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)  # whatever matters is raised as well
@@ -190,15 +193,26 @@ class Server:
         _open.add(self)
 
     def call(self, method: str, collection: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method of the client, again and again while the server is away, at growing distances.
-
-        What is written has to be the same when it is written twice: an answer may be lost.
+        """Call a method of the client, as `insist`.
 
         Args:
             method: its name.
             collection: its first argument, the collection's name.
             arguments: the others.
             options: by name; a timeout is added.
+        """
+        return self.insist(
+            collection,
+            lambda client, left: getattr(client, method)(collection, *arguments, timeout=left, **options),
+        )
+
+    def insist(self, collection: str, work: Callable[[MilvusClient, float], T]) -> T:
+        """Have something done, again and again while the server is away, at growing distances.
+
+        Args:
+            collection: that it is done with.
+            work: takes the client and the seconds that are left. It may be done twice, as an answer may be
+                lost: what it writes has to be the same then.
 
         Raises:
             InputError: the server does not answer in time, or not as it should.
@@ -209,8 +223,7 @@ class Server:
         while True:
             left = max(until - time.monotonic(), FIRST_WAIT)
             try:
-                client = self._connected(left)
-                return getattr(client, method)(collection, *arguments, timeout=left, **options)
+                return work(self._connected(left), left)
             except (MilvusException, grpc.RpcError) as error:
                 if _code(error) == _NOT_LOADED and not loaded:  # a server that was started again
                     self._load(collection, left)

@@ -15,7 +15,8 @@ import pytest
 from index import Document, InputError, split_passages
 from index.documents import read_file
 from index.milvus import MilvusIndex
-from index.milvus_database import GENERATION, INDEX, LEASE, PIECE, MilvusDatabase, words_of
+from index.milvus_database import PIECE, MilvusDatabase, words_of
+from index.milvus_rows import GENERATION, INDEX, LEASE
 from index.milvus_schema import DOCUMENTS, PASSAGES, SCHEMA, TEXTS
 from index.milvus_server import Server
 from index.retriever import retrieve
@@ -43,19 +44,19 @@ def index(name, embedder):
 def rows(index, name):
     """All rows of a collection."""
     key = "key" if name == DOCUMENTS else "number"
-    return list(index.database._scan(name, "", [key, "version"]))
+    return list(index.database.rows.scan(name, [key, "version"]))
 
 
 def kinds(index):
     """How many rows of documents, leases and so on there are."""
-    return Counter(row["kind"] for row in index.database._scan(DOCUMENTS, "", ["kind"]))
+    return Counter(row["kind"] for row in index.database.rows.scan(DOCUMENTS, ["kind"]))
 
 
 def change(held, key, **facts):
     """Change facts of a row behind the index's back."""
-    row = held.database._get(key)
+    row = held.database.rows.get(key)
     row["facts"] = json.dumps(json.loads(row["facts"]) | facts)
-    held.database._upsert([{**row, "kind": key.split("-")[0], "nothing": [0.0, 0.0]}])
+    held.database.rows.put([{**row, "kind": key.split("-")[0], "nothing": [0.0, 0.0]}])
 
 
 def test_an_index_opens_again_with_all_it_had(index, name, embedder):
@@ -143,7 +144,7 @@ def test_a_text_that_is_being_deleted_is_not_shared(index):
     lease.__enter__()
     assert index.put(replace(ADA, source="/b/copy.txt"))
     index.database._erase(record.version)
-    index.database._call("delete", DOCUMENTS, ids=[record.key])
+    index.database.rows.call("delete", DOCUMENTS, ids=[record.key])
     lease.__exit__(None, None, None)
     other = index.database.find("/b/copy.txt")
     assert index.database.records([other])[other].version != record.version
@@ -334,9 +335,9 @@ def test_what_is_damaged_is_told_and_mended(index, embedder):
     for document in documents.values():
         index.put(document)
     records = {what: index.database.records([d.id])[d.id] for what, d in documents.items()}
-    index.database._call("delete", TEXTS, ids=[records["a piece"].version])
-    index.database._call("delete", PASSAGES, ids=[records["a passage"].version])
-    index.database._call(
+    index.database.rows.call("delete", TEXTS, ids=[records["a piece"].version])
+    index.database.rows.call("delete", PASSAGES, ids=[records["a passage"].version])
+    index.database.rows.call(
         "upsert",
         PASSAGES,
         [
@@ -441,7 +442,7 @@ def test_a_writer_killed_at_any_point_leaves_one_version_whole(name, embedder):
     index.put(ADA)
     index.close()
     held = ADA.text
-    # With a part of the version written; before the commit and after it; with the old version there, and half.
+    # With a part of the version written, before the commit, after it; with the old version there, and half.
     for kill_at, replaced in ((4, False), (7, False), (8, True), (10, True), (12, True), (99, True)):
         text = f"Acme is led by number {kill_at}."
         command = [sys.executable, "-c", WRITER, name, str(kill_at), text]
@@ -499,7 +500,7 @@ def test_two_processes_share_a_server_which_may_go_and_come_back(tmp_path, embed
         (score,) = index.view().search_words("Who leads Acme?", 5)[1]
         assert score > 0
         # Leases of other processes are respected while they are fresh.
-        index.database._upsert(
+        index.database.rows.put(
             [
                 {
                     "key": f"{LEASE}-7", "kind": LEASE, "document": "", "version": 7, "nothing": [0.0, 0.0],
