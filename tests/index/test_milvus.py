@@ -393,6 +393,29 @@ def test_an_index_of_another_maker_is_refused(index, name, embedder):
         index.view()
 
 
+def test_an_index_that_was_made_in_part_is_made_whole(tmp_path, embedder, monkeypatch):
+    call = Server.call
+    for most in range(1, 40, 3):
+        name, calls = f"milvus:{tmp_path / str(most)}", []
+
+        def some(self, *arguments, most=most, calls=calls, **options):
+            calls.append(arguments)
+            if len(calls) > most:
+                raise InterruptedError
+            return call(self, *arguments, **options)
+
+        monkeypatch.setattr(Server, "call", some)
+        with contextlib.suppress(InterruptedError):
+            MilvusIndex(name, embedder, create=True).close()
+        monkeypatch.setattr(Server, "call", call)
+        with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index:
+            assert index.put(ADA)
+            assert [hit.passage.text for hit in retrieve(index.view(), "Who?", 5)] == [ADA.text]
+        if len(calls) <= most:
+            break
+    assert 10 < len(calls) <= most
+
+
 def test_files_and_folders_of_other_things_are_refused(tmp_path, embedder):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
