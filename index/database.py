@@ -23,6 +23,7 @@ import numpy as np
 from index.connection import WAIT, Connection
 from index.documents import Document
 from index.errors import InputError
+from index.fingerprint import check_schema, damaged_document, no_index
 from index.passages import Passage, page_of
 from index.store import Entry
 
@@ -122,8 +123,8 @@ class Database:
             if probe is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             self._connect(probe)
-            self.shelf, stored = self._sql.execute("SELECT shelf, probe FROM meta").fetchone()
-        self.probe = np.frombuffer(stored, np.float16).astype(np.float32)
+            self.shelf, vector = self._sql.execute("SELECT shelf, probe FROM meta").fetchone()
+        self.probe = np.frombuffer(vector, np.float16).astype(np.float32)
 
     def generation(self) -> int:
         """A number that every write raises."""
@@ -172,12 +173,12 @@ class Database:
 
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
-        source = _stored(str(Path(name).absolute()))
+        source = stored(str(Path(name).absolute()))
         with self._sql.said():
             found = self._sql.execute(
                 "SELECT id FROM documents WHERE id = ?"
                 " OR first = (SELECT first FROM sources WHERE source = ?)",
-                (_stored(name), source),
+                (stored(name), source),
             ).fetchone()
         return found and str(found[0])
 
@@ -235,7 +236,7 @@ class Database:
     def holds(self, document: Document) -> bool:
         """Whether the document is here and its file, if it has one, had this text before."""
         with self._sql.said():
-            first = self._one("SELECT first FROM sources WHERE source = ?", _key(document))
+            first = self._one("SELECT first FROM sources WHERE source = ?", key_of(document))
             return first is not None and first == self.first(document.id)
 
     def insert(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> bool:
@@ -250,7 +251,7 @@ class Database:
             whether what can be found changed.
         """
         with self._writing():
-            source = _key(document)
+            source = key_of(document)
             before = self._one("SELECT first FROM sources WHERE source = ?", source)
             first = self.first(document.id)
             new = first is None
@@ -283,21 +284,15 @@ class Database:
         self._sql.close()
 
     def _connect(self, probe: np.ndarray | None = None) -> None:
-        none = f"{self.folder} holds no index: make one with `article-qa index add {self.folder} FILE`."
         if probe is None and not self._sql.path.is_file():
-            raise InputError(none)
+            raise no_index(self.folder)
         self._sql.open()
         if probe is not None:
             self._create(probe)
         if not self._sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-            raise InputError(none)
+            raise no_index(self.folder)
         (schema,) = self._sql.execute("SELECT schema FROM meta").fetchone() or (0,)
-        if schema != SCHEMA:
-            raise InputError(
-                f"{self.folder} was made by a newer version: update article-qa to open it."
-                if schema > SCHEMA
-                else f"{self.folder} was made by an earlier version: add the files to a new index."
-            )
+        check_schema(self.folder, schema, SCHEMA)
 
     def _create(self, probe: np.ndarray) -> None:
         with self._sql.transaction("IMMEDIATE"):
@@ -317,7 +312,7 @@ class Database:
         (first,) = self._sql.execute("SELECT next FROM meta").fetchone()
         bounds = np.array([(passage.start, passage.end) for passage in passages], np.int64)
         values = (
-            first, len(passages), document.id, document.title, _stored(document.source), len(document.text),
+            first, len(passages), document.id, document.title, stored(document.source), len(document.text),
             document.text, json.dumps(document.page_starts), bounds.tobytes(),
             vectors.astype(np.float16).tobytes(),
         )  # fmt: skip
@@ -343,16 +338,15 @@ class Database:
             self._sql.execute("UPDATE meta SET generation = generation + 1")
 
     def _damaged(self, title: str) -> InputError:
-        check = f"article-qa index check {self.folder} --repair"
-        return InputError(f"{self.folder} holds a damaged document, {title}: run `{check}`.")
+        return damaged_document(self.folder, title)
 
 
-def _key(document: Document) -> str:
-    """What the document is known by in `sources`: its file, or itself where it has none."""
-    return _stored(document.source) if Path(document.source).is_absolute() else f"#{document.id}"
+def key_of(document: Document) -> str:
+    """What a document is replaced by: its file, or itself where it has none."""
+    return stored(document.source) if Path(document.source).is_absolute() else f"#{document.id}"
 
 
-def _stored(source: str) -> str:
+def stored(source: str) -> str:
     """A path as text; one whose bytes are none is told from others, and still readable."""
     return os.fsencode(source).decode("utf-8", "backslashreplace")
 

@@ -1,39 +1,62 @@
-"""Whether a shelf is what was put into it, and what can be made anew where it is not."""
+"""Whether an index is what was put into it, and what can be made anew where it is not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
 import numpy as np
 
-from index.database import Database
+from index.database import Row
 from index.documents import Document
 from index.embedder import Embedder
 from index.errors import InputError
-from index.passages import split_passages
-from index.snapshot import damage
+from index.fingerprint import SAME_MODEL
+from index.passages import Passage, split_passages
 from index.store import encode
 
-PROBE = "The quick brown fox jumps over the lazy dog."
-SAME_MODEL = 0.98  # cosine of two vectors of a text: int8 and float32 of one model differ by less
+
+class Inspected(Protocol):
+    """What holds documents, each known by the number of its first passage."""
+
+    def ids(self) -> list[tuple[int, str]]:
+        """Of each document, the number of its first passage and its id, in the order they came."""
+
+    def row(self, first: int, *, bounds: bool = True) -> Row | None:
+        """The document whose first passage has that number; None where it is gone.
+
+        Raises:
+            InputError: it is damaged; without `bounds` those of its passages may be.
+        """
+
+    def vectors(self, first: int) -> np.ndarray | None:
+        """The vectors of its passages, float32, [passages, dimension]; None where it is gone."""
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
+
+    def mend(self, first: int, passages: Sequence[Passage], vectors: np.ndarray) -> None:
+        """Give a document passages and vectors made anew, under new numbers; one that is gone stays gone."""
 
 
-def check(database: Database, embedder: Embedder, sample: int) -> list[str]:
-    """What is wrong with the database or what is derived from it, a sentence each; nothing if all is well.
+def check(database: Inspected, embedder: Embedder, sample: int) -> list[str]:
+    """What is wrong with the documents, a sentence each; nothing if all is well.
 
     Args:
-        database: of a shelf.
+        database: of an index.
         embedder: that it was made with.
         sample: documents whose first passage is embedded again, to see that its vector is right.
     """
-    problems = [f"The database is damaged: {line}." for line in database.damage()]
+    problems = []
     for number, (first, identity) in enumerate(database.ids()):
         if not _has_its_text(database, first):
             problems.append(f"The document {identity} has a text that is not the one it was added with.")
         elif problem := _unsearchable(database, first, embedder if number < sample else None):
             problems.append(f"The document {identity} has {problem}.")
-    return problems + damage(database)
+    return problems
 
 
-def repair(database: Database, embedder: Embedder) -> list[str]:
+def repair(database: Inspected, embedder: Embedder) -> list[str]:
     """Make passages and vectors anew where they are wrong, and delete documents whose text is.
 
     Returns:
@@ -52,7 +75,7 @@ def repair(database: Database, embedder: Embedder) -> list[str]:
     return done
 
 
-def _has_its_text(database: Database, first: int) -> bool:
+def _has_its_text(database: Inspected, first: int) -> bool:
     """Whether a document's text is the one it is known by; true of one that is gone."""
     try:
         row = database.row(first, bounds=False)
@@ -61,7 +84,7 @@ def _has_its_text(database: Database, first: int) -> bool:
         return False
 
 
-def _unsearchable(database: Database, first: int, embedder: Embedder | None) -> str:
+def _unsearchable(database: Inspected, first: int, embedder: Embedder | None) -> str:
     """What is wrong with a document's passages or vectors; nothing if they are right, or gone."""
     try:
         row, vectors = database.row(first), database.vectors(first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +21,11 @@ from index.connection import WAIT
 from index.database import Database, Row
 from index.documents import Document
 from index.embedder import Embedder
-from index.errors import InputError
-from index.inspection import PROBE, SAME_MODEL, check, repair
+from index.fingerprint import PROBE, check_embedder
+from index.inspection import check, repair
 from index.passages import Passage, split_passages
-from index.snapshot import Outdated, Snapshot, is_of, make, newest
-from index.store import Entry, Hits, MemoryIndex, Progress, encode
+from index.snapshot import Outdated, Snapshot, damage, is_of, make, newest
+from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
 
 BEHIND = 2_000  # passages added, after which their vectors and words are made searchable
 TRIES = 3  # to catch up with others' writes, before these have to wait
@@ -33,8 +34,32 @@ HELD = 16  # documents that were read last and may be asked for again
 T = TypeVar("T")
 
 
-class Gone(KeyError):  # noqa: N818  # no error: the question is asked again
-    """A document of a view was removed since."""
+class ShelfCatalogue(Database):
+    """The database of a shelf, with what is said of the shelf."""
+
+    def size(self) -> Size:
+        """How many documents and passages there are."""
+        spans = self.state().spans
+        return Size(len(spans), int(spans[:, 1].sum()))
+
+    def info(self) -> dict[str, str | int]:
+        """What describes the shelf, by what it is called."""
+        entries = self.entries()
+        state = self.state()
+        snapshot = newest(self, None)
+        return {
+            "folder": str(self.folder.absolute()),
+            "documents": len(entries),
+            "passages": int(state.spans[:, 1].sum()),
+            "characters": sum(entry.characters for entry in entries),
+            "bytes on disk": _bytes(self.folder),
+            "writes": state.generation,
+            "dimension of vectors": len(self.probe),
+            "vectors": snapshot.vectors.kind if snapshot else "made searchable at the next question",
+            "searchable": "up to date"
+            if snapshot and snapshot.generation == state.generation
+            else "brought up to date at the next question",
+        }
 
 
 class ShelfView:
@@ -198,12 +223,8 @@ class Shelf:
         self.folder = Path(folder)
         self._embedder = embedder
         probe = embedder.encode([PROBE])[0]
-        self.database = Database(self.folder, probe if create else None, wait)
-        if self.database.probe.shape != probe.shape or self.database.probe @ probe < SAME_MODEL:
-            raise InputError(
-                f"{folder} was made with another embedder: name that one with --embedder, "
-                "or add the files to a new index."
-            )
+        self.database = ShelfCatalogue(self.folder, probe if create else None, wait)
+        check_embedder(folder, self.database.probe, probe)
         self._lock = threading.RLock()
         self._row = functools.lru_cache(HELD)(self.database.row)
         self._view: ShelfView | None = None
@@ -259,11 +280,16 @@ class Shelf:
 
     def check(self, sample: int = 20) -> list[str]:
         """What is wrong, a sentence each, as `index.inspection.check`; nothing if all is well."""
-        return check(self.database, self._embedder, sample)
+        problems = [f"The database is damaged: {line}." for line in self.database.damage()]
+        return problems + check(self.database, self._embedder, sample) + damage(self.database)
 
     def repair(self) -> list[str]:
         """Mend what is wrong, as `index.inspection.repair`; what was done, a sentence each."""
         return repair(self.database, self._embedder)
+
+    def size(self) -> Size:
+        """How many documents and passages there are."""
+        return self.database.size()
 
     def close(self) -> None:
         """Close the database; nothing can be read any more."""
@@ -293,3 +319,13 @@ class Shelf:
             return make(self.database, state, previous)
         except Outdated:
             return held, False
+
+
+def _bytes(folder: Path) -> int:
+    """Of all files in a folder; what is written anew meanwhile may be missed."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
+    return total

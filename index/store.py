@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import faiss
 import numpy as np
@@ -21,6 +21,12 @@ Hits = tuple[np.ndarray, np.ndarray]  # passage numbers (int64, [n]) and scores 
 Progress = Callable[[int, int], None]  # told how many of how many passages are embedded
 EMBEDDED_AT_ONCE = 256  # passages, between two steps of progress
 
+T = TypeVar("T")
+
+
+class Gone(KeyError):  # noqa: N818  # no error: the question is asked again
+    """A document of a view was removed since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -33,8 +39,15 @@ class Entry:
     source: str
 
 
+class Size(NamedTuple):
+    """How much an index holds."""
+
+    documents: int
+    passages: int
+
+
 class Index(Protocol):
-    """Documents that can be asked: those in memory, or a view of a shelf."""
+    """Documents that can be asked: those in memory, or a view of a store."""
 
     @property
     def embedder(self) -> Embedder:
@@ -66,6 +79,72 @@ class Index(Protocol):
 
     def search_words(self, question: str, count: int) -> Hits:
         """The `count` best passages by BM25; fewer when fewer share a word with the question."""
+
+
+class Catalogue(Protocol):
+    """What is done with a store's documents where none is asked or added, so without an embedder."""
+
+    def entries(self) -> list[Entry]:
+        """All documents, without their texts, in the order they came."""
+
+    def find(self, name: str) -> str | None:
+        """The id of the document with that id or from that file."""
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
+
+    def size(self) -> Size:
+        """How many documents and passages there are."""
+
+    def info(self) -> dict[str, str | int]:
+        """What describes the store, by what it is called."""
+
+    def close(self) -> None:
+        """Let go of it; nothing can be read any more."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """An index that outlives the process and is shared by others: a shelf, or one over Milvus."""
+
+    def view(self) -> Index:
+        """All documents as they are now, for one question or more.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+
+    def steadily(self, ask: Callable[[Index], T]) -> T:
+        """What `ask` makes of a view; of a later one where it met a document that was removed meanwhile."""
+
+    def put(self, document: Document, progress: Progress | None = None) -> bool:
+        """Add a document, in the place of what its file held before.
+
+        Returns:
+            whether what can be found changed; a document with the same text is not added twice.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+
+    def remove(self, document_ids: Iterable[str]) -> int:
+        """Remove documents by their ids, all at once; unknown ones are passed over. Returns how many."""
+
+    def check(self, sample: int = 20) -> list[str]:
+        """What is wrong, a sentence each; nothing if all is well.
+
+        Args:
+            sample: documents whose first passage is embedded again, to see that its vector is right.
+        """
+
+    def repair(self) -> list[str]:
+        """Mend what is wrong; what was done, a sentence each."""
+
+    def size(self) -> Size:
+        """How many documents and passages there are."""
+
+    def close(self) -> None:
+        """Let go of it; nothing can be read any more."""
 
 
 class MemoryIndex:

@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_ask(commands.add_parser("ask", help="answer one question in the terminal"))
     _add_chat(commands.add_parser("chat", help="open the web chat"))
-    _add_index(commands.add_parser("index", help="keep documents in an index on disk"))
+    _add_index(commands.add_parser("index", help="keep documents in an index on disk or over Milvus"))
     _add_evaluate(commands.add_parser("evaluate", help="measure answers against a gold set"))
     _add_train(commands.add_parser("train", help="train, calibrate and export a reader"))
     _add_average(commands.add_parser("average", help="average the weights of trained readers"))
@@ -110,7 +110,10 @@ def _add_index(command: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="describe the index")
     check = actions.add_parser("check", help="see that all is well")
     for action in (add, remove, listing, info, check):
-        action.add_argument("folder", metavar="DIR", help="of the index; `add` makes it")
+        action.add_argument(
+            "folder", metavar="INDEX",
+            help="folder, milvus:PATH or milvus+http://HOST:PORT/COLLECTION; `add` makes it",
+        )  # fmt: skip
     for action in (add, check):
         action.add_argument("--embedder", metavar="M", help="another embedder: a model's folder or hub id")
     for action in (listing, info):
@@ -154,7 +157,7 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
 
 
 def _add_stored(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--index", metavar="DIR", help="ask the documents of `article-qa index add DIR`")
+    command.add_argument("--index", metavar="INDEX", help="ask the documents of `article-qa index add INDEX`")
 
 
 def _add_models(command: argparse.ArgumentParser) -> None:

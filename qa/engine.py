@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from index import Document, InputError, read_file
 from index.embedder import Embedder, load_embedder
+from index.opening import open_index
 from index.passages import page_of, split_passages
 from index.retriever import Retrieved, retrieve
 from index.sentences import sentence_around
-from index.shelf import Shelf
-from index.store import Index, MemoryIndex, Progress, Splitter
+from index.store import Index, MemoryIndex, Progress, Splitter, Store
 from qa.answers import Answer, Quote
 from qa.confidence import UNCALIBRATED, Calibration, decision_score, span_features
 from qa.dialogue import Dialogue
@@ -44,7 +44,7 @@ class ArticleQA:
     """Answers questions from documents.
 
     Args:
-        index: the documents; those of a shelf are asked as they are at each question.
+        index: the documents; those of a store are asked as they are at each question.
         reader: finds the spans.
         calibration: of that reader.
         memory: of an engine with the same reader over the same documents at another time.
@@ -52,12 +52,13 @@ class ArticleQA:
 
     def __init__(
         self,
-        index: Index | Shelf,
+        index: Index | Store,
         reader: Reader,
         calibration: Calibration = UNCALIBRATED,
         memory: Memory | None = None,
     ) -> None:
         self._documents = index
+        self._store = index if isinstance(index, Store) else None
         self._reader = reader
         self._calibration = calibration
         self._memory = memory or Memory(reader)
@@ -65,13 +66,13 @@ class ArticleQA:
     @property
     def index(self) -> Index:
         """The documents as they are now."""
-        return self._documents.view() if isinstance(self._documents, Shelf) else self._documents
+        return self._store.view() if self._store else cast("Index", self._documents)
 
     def steadily(self, ask: Callable[[ArticleQA], T]) -> T:
         """What `ask` makes of an engine over the documents as they are now, which stay so while it asks."""
-        if not isinstance(self._documents, Shelf):
+        if self._store is None:
             return ask(self)
-        return self._documents.steadily(lambda view: ask(self._with(view, self._memory)))
+        return self._store.steadily(lambda view: ask(self._with(view, self._memory)))
 
     @classmethod
     def from_documents(
@@ -125,10 +126,11 @@ class ArticleQA:
         create: bool = False,
         device: str | None = None,
     ) -> ArticleQA:
-        """Over the documents in a folder that outlive this process: see `add` and `remove`.
+        """Over the documents of an index that outlives this process: see `add` and `remove`.
 
         Args:
-            folder: of the index.
+            folder: of the index; or as `index.opening` names one over Milvus: "milvus:PATH" or
+                "milvus+http://HOST:PORT/COLLECTION".
             reader: folder or hub id of a model; None for the bundled one.
             embedder: the same, the one the index was made with.
             create: whether to make the index where there is none.
@@ -137,8 +139,8 @@ class ArticleQA:
         Raises:
             InputError: there is no index or none that can be used, no such model, or no such device for it.
         """
-        shelf = Shelf(folder, _embedder(embedder, _for(embedder, device)), create=create)
-        return cls(shelf, *_reader(reader, _for(reader, device)))
+        store = open_index(folder, _embedder(embedder, _for(embedder, device)), create=create)
+        return cls(store, *_reader(reader, _for(reader, device)))
 
     def add(self, paths: Iterable[Path | str]) -> list[Document]:
         """Add files; returns those that were new. One that has changed takes the place of what it was.
@@ -194,7 +196,7 @@ class ArticleQA:
 
     def _answered(self, questions: Sequence[str]) -> list[tuple[Answer, float]]:
         """The answers with their decision scores; what was asked before is remembered."""
-        if isinstance(self._documents, Shelf):
+        if self._store:
             return self.steadily(lambda engine: engine._answered(questions))
         began = time.perf_counter()
         state = self.index.state
@@ -255,9 +257,11 @@ class ArticleQA:
     def _with(self, index: Index, memory: Memory | None = None) -> ArticleQA:
         return ArticleQA(index, self._reader, self._calibration, memory)
 
-    def _changeable(self) -> MemoryIndex | Shelf:
-        if isinstance(self._documents, MemoryIndex | Shelf):
+    def _changeable(self) -> MemoryIndex | Store:
+        if isinstance(self._documents, MemoryIndex):
             return self._documents
+        if self._store:
+            return self._store
         raise TypeError("This is over a view of an index: change the index.")
 
     def _shown(self, span: Span | None) -> dict[str, Any]:

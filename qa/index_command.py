@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from index import InputError, read_file
-from index.database import DATABASE, Database
+from index.database import DATABASE
 from index.documents import SUFFIXES
 from index.embedder import load_embedder
-from index.shelf import Shelf
-from index.snapshot import newest
-from index.store import Entry
+from index.opening import open_catalogue, open_index
+from index.store import Catalogue, Entry, Store
 
 INTERRUPTED = 130
 
@@ -67,17 +65,17 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _add(options: argparse.Namespace) -> int:
     """One file after the other, so that what is done is kept; those that cannot be read are told."""
     files = list(dict.fromkeys(path.absolute() for path in files_in(options.paths)))
-    shelf = Shelf(options.folder, load_embedder(options.embedder), create=True)
     done = {"added": 0, "there already": 0, "refused": 0}
-    try:
-        with Bar(files) as bar:
-            for path in files:
-                done[_put(shelf, path, bar)] += 1
-        shelf.view()  # makes them searchable now, not at the first question
-    except KeyboardInterrupt:
-        print(f"interrupted; {_counts(done)} so far: run the same command again to go on")
-        return INTERRUPTED
-    print(f"{_counts(done)}; {_size(shelf.database)}")
+    with closing(open_index(options.folder, load_embedder(options.embedder), create=True)) as store:
+        try:
+            with Bar(files) as bar:
+                for path in files:
+                    done[_put(store, path, bar)] += 1
+            store.view()  # makes them searchable now, not at the first question
+        except KeyboardInterrupt:
+            print(f"interrupted; {_counts(done)} so far: run the same command again to go on")
+            return INTERRUPTED
+        print(f"{_counts(done)}; {_size(store)}")
     return 2 if done["refused"] else 0
 
 
@@ -114,7 +112,7 @@ class Bar:
         self._before += self._sizes[path]
 
 
-def _put(shelf: Shelf, path: Path, bar: Bar) -> str:
+def _put(store: Store, path: Path, bar: Bar) -> str:
     """Add a file; returns what became of it."""
     bar.begin(path)
     try:
@@ -123,51 +121,36 @@ def _put(shelf: Shelf, path: Path, bar: Bar) -> str:
         except InputError as error:
             tqdm.write(f"article-qa: {error}", file=sys.stderr)
             return "refused"
-        changed = shelf.put(document, lambda done, of: bar.step(path, done, of))
+        changed = store.put(document, lambda done, of: bar.step(path, done, of))
         return "added" if changed else "there already"
     finally:
         bar.end(path)
 
 
 def _remove(options: argparse.Namespace) -> int:
-    database = Database(Path(options.folder))
-    ids = []
-    for name in options.documents:
-        identity = database.find(name)
-        if identity is None:
-            raise InputError(f"{name} is no document of {options.folder}: name an id or file of `list`.")
-        ids.append(identity)
-    print(f"{database.delete(ids)} removed; {_size(database)}")
+    with closing(open_catalogue(options.folder)) as catalogue:
+        ids = []
+        for name in options.documents:
+            identity = catalogue.find(name)
+            if identity is None:
+                raise InputError(f"{name} is no document of {options.folder}: name an id or file of `list`.")
+            ids.append(identity)
+        print(f"{catalogue.delete(ids)} removed; {_size(catalogue)}")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
-    database = Database(Path(options.folder))
-    for entry in database.entries():
-        print(json.dumps(asdict(entry), ensure_ascii=False) if options.json else _line(entry))
-    if not options.json:
-        print(_size(database))
+    with closing(open_catalogue(options.folder)) as catalogue:
+        for entry in catalogue.entries():
+            print(json.dumps(asdict(entry), ensure_ascii=False) if options.json else _line(entry))
+        if not options.json:
+            print(_size(catalogue))
     return 0
 
 
 def _info(options: argparse.Namespace) -> int:
-    database = Database(Path(options.folder))
-    entries = database.entries()
-    state = database.state()
-    snapshot = newest(database, None)
-    facts: dict[str, Any] = {
-        "folder": str(database.folder.absolute()),
-        "documents": len(entries),
-        "passages": int(state.spans[:, 1].sum()),
-        "characters": sum(entry.characters for entry in entries),
-        "bytes on disk": _bytes(database.folder),
-        "writes": state.generation,
-        "dimension of vectors": len(database.probe),
-        "vectors": snapshot.vectors.kind if snapshot else "made searchable at the next question",
-        "searchable": "up to date"
-        if snapshot and snapshot.generation == state.generation
-        else "brought up to date at the next question",
-    }
+    with closing(open_catalogue(options.folder)) as catalogue:
+        facts = catalogue.info()
     if options.json:
         print(json.dumps({name.replace(" ", "_"): value for name, value in facts.items()}))
     else:
@@ -176,26 +159,16 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bytes(folder: Path) -> int:
-    """Of all files in a folder; what is written anew meanwhile may be missed."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += Path(place, name).stat().st_size
-    return total
-
-
 def _check(options: argparse.Namespace) -> int:
-    shelf = Shelf(options.folder, load_embedder(options.embedder))
-    problems = shelf.check()
-    for problem in problems:
-        print(problem)
-    if problems and options.repair:
-        for sentence in shelf.repair():
-            print(sentence)
-        problems = shelf.check()
-    print(f"{len(problems)} problems; {_size(shelf.database)}")
+    with closing(open_index(options.folder, load_embedder(options.embedder))) as store:
+        problems = store.check()
+        for problem in problems:
+            print(problem)
+        if problems and options.repair:
+            for sentence in store.repair():
+                print(sentence)
+            problems = store.check()
+        print(f"{len(problems)} problems; {_size(store)}")
     return 1 if problems else 0
 
 
@@ -203,9 +176,9 @@ def _counts(done: dict[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in done.items())
 
 
-def _size(database: Database) -> str:
-    spans = database.state().spans
-    return f"{len(spans):,} documents, {int(spans[:, 1].sum()):,} passages"
+def _size(held: Catalogue | Store) -> str:
+    documents, passages = held.size()
+    return f"{documents:,} documents, {passages:,} passages"
 
 
 def _line(entry: Entry) -> str:

@@ -255,7 +255,10 @@ class ChatPage:
 
     def _shelf(self, session: Session, open_id: str = "") -> Updates:
         """A visitor's documents, when they have changed; all are asked then."""
-        entries = session.entries()
+        try:
+            entries = session.entries()
+        except InputError as error:  # the index is on a server that is away
+            return {self._on.session: session, self._on.status: error_bubble(str(error))}
         choices = [EVERYTHING, *((entry.title, entry.id) for entry in entries[:LISTED])]
         scope = gr.update(choices=choices, value="", visible=len(entries) > 1)
         first = entries[0].id if entries else ""
@@ -271,11 +274,14 @@ class ChatPage:
 
     def _opened(self, session: Session, document_id: str, start: int = 0, end: int = 0) -> Updates:
         """A place of a document; a document that is not there any more is shown as none."""
-        documents = session.documents
+        try:
+            entries, document = session.entries(), session.documents.get(document_id)
+        except InputError as error:
+            return {self._on.session: session, self._on.status: error_bubble(str(error))}
         return {
             self._on.session: session,
-            self._on.documents: document_list(session.entries(), document_id),
-            self._on.pane: document_pane(documents.get(document_id), start, end),
+            self._on.documents: document_list(entries, document_id),
+            self._on.pane: document_pane(document, start, end),
         }
 
     def _corrected(self, html: str) -> Updates:

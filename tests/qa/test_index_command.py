@@ -2,6 +2,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,47 +30,59 @@ def papers(tmp_path):
     return folder
 
 
-@pytest.fixture
-def shelf(tmp_path, papers, capsys):
+def filled(name, papers, capsys):
     """An index of the papers that can be read."""
-    assert main(["index", "add", str(tmp_path / "shelf"), str(papers)]) == 2
+    assert main(["index", "add", name, str(papers)]) == 2
     captured = capsys.readouterr()
     assert captured.out == "3 added, 0 there already, 1 refused; 3 documents, 3 passages\n"
-    assert "damaged.pdf is a damaged PDF: save it anew, or as text." in captured.err
-    return str(tmp_path / "shelf")
+    (line,) = captured.err.splitlines()
+    assert "damaged.pdf is a damaged PDF: save it anew, or as text." in line
+    return name
 
 
-def test_the_index_answers_on_the_command_line_and_in_python(shelf, capsys):
-    assert main(["ask", "Who paid for the harbour?", "--index", shelf, "--json"]) == 0
+@pytest.fixture
+def shelf(tmp_path, papers, capsys):
+    """An index of the papers in a folder."""
+    return filled(str(tmp_path / "shelf"), papers, capsys)
+
+
+@pytest.fixture(params=["{}/shelf", "milvus:{}/lite"], ids=["shelf", "milvus"])
+def index(request, tmp_path, papers, capsys):
+    """An index of the papers, of each kind."""
+    return filled(request.param.format(tmp_path), papers, capsys)
+
+
+def test_the_index_answers_on_the_command_line_and_in_python(index, capsys):
+    assert main(["ask", "Who paid for the harbour?", "--index", index, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["text"], answer["title"], answer["page"]) == ("Lowe & Sons", "Harbour.PDF", 1)
-    assert ArticleQA.open(shelf).answer("Who leads Acme?").text == "Ada Berg"
+    assert ArticleQA.open(index).answer("Who leads Acme?").text == "Ada Berg"
 
 
-def test_adding_again_adds_what_is_new_and_replaces_what_has_changed(shelf, papers, capsys):
+def test_adding_again_adds_what_is_new_and_replaces_what_has_changed(index, papers, capsys):
     (papers / "damaged.pdf").unlink()
     (papers / "acme.txt").write_text("Acme is led by Ben Holm.")
-    engine = ArticleQA.open(shelf)
-    assert main(["index", "add", shelf, str(papers), str(papers / "acme.txt")]) == 0
+    engine = ArticleQA.open(index)
+    assert main(["index", "add", index, str(papers), str(papers / "acme.txt")]) == 0
     assert capsys.readouterr().out == "1 added, 2 there already, 0 refused; 3 documents, 3 passages\n"
     assert engine.answer("Who leads Acme?").text == "Ben Holm"
 
 
-def test_documents_are_listed_and_removed_by_id_or_file(shelf, papers, capsys):
-    assert main(["index", "list", shelf, "--json"]) == 0
+def test_documents_are_listed_and_removed_by_id_or_file(index, papers, capsys):
+    assert main(["index", "list", index, "--json"]) == 0
     rows = {row["title"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert rows["Harbour.PDF"]["pages"] == 2
     assert rows["acme.txt"]["source"] == str(papers / "acme.txt")
-    assert main(["index", "remove", shelf, rows["Harbour.PDF"]["id"], str(papers / "acme.txt")]) == 0
+    assert main(["index", "remove", index, rows["Harbour.PDF"]["id"], str(papers / "acme.txt")]) == 0
     assert capsys.readouterr().out == "2 removed; 1 documents, 1 passages\n"
-    assert main(["index", "list", shelf]) == 0
+    assert main(["index", "list", index]) == 0
     assert "rain.md  (23 characters)" in capsys.readouterr().out
-    assert main(["index", "remove", shelf, "acme.txt"]) == 2
+    assert main(["index", "remove", index, "acme.txt"]) == 2
     assert "acme.txt is no document of" in capsys.readouterr().err
 
 
-def test_checking_says_that_all_is_well(shelf, capsys):
-    assert main(["index", "check", shelf, "--repair"]) == 0
+def test_checking_says_that_all_is_well(index, capsys):
+    assert main(["index", "check", index, "--repair"]) == 0
     assert capsys.readouterr().out == "0 problems; 3 documents, 3 passages\n"
 
 
@@ -86,11 +99,34 @@ def test_the_index_is_described(shelf, papers, capsys):
     assert "searchable            brought up to date at the next question\n" in out
 
 
-def test_the_index_is_evaluated(shelf, tmp_path, capsys):
+def test_an_index_over_milvus_is_described(tmp_path, papers, capsys):
+    name = filled(f"milvus:{tmp_path / 'lite'}", papers, capsys)
+    assert main(["index", "info", name, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["index"] == name
+    assert (facts["documents"], facts["passages"], facts["dimension_of_vectors"]) == (3, 3, 384)
+
+
+def test_a_server_that_is_away_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("index.milvus_server.LIMIT", 0.2)
+    with socket.socket() as listener:  # bound and not listening: nobody answers, and nobody else takes it
+        listener.bind(("127.0.0.1", 0))
+        name = f"milvus+http://127.0.0.1:{listener.getsockname()[1]}/papers"
+        for arguments in (
+            ["ask", "Who?", "--index", name],
+            ["index", "list", name],
+            ["index", "check", name],
+        ):
+            assert main(arguments) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"{name} has not answered for" in line
+
+
+def test_the_index_is_evaluated(index, tmp_path, capsys):
     gold = tmp_path / "gold.jsonl"
     gold.write_text('{"id": "a", "question": "Who paid for the harbour?", "answers": ["Lowe & Sons"]}\n')
-    assert main(["evaluate", str(gold), "--index", shelf, "--fail-under", "em=100"]) == 0
-    assert capsys.readouterr().out.startswith(f"gold.jsonl, article task, over {shelf}\n")
+    assert main(["evaluate", str(gold), "--index", index, "--fail-under", "em=100"]) == 0
+    assert capsys.readouterr().out.startswith(f"gold.jsonl, article task, over {index}\n")
 
 
 def test_odd_files_are_told_and_the_rest_is_added(tmp_path, capsys):

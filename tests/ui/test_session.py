@@ -3,7 +3,12 @@ import threading
 import pytest
 
 from index import Document, InputError
+from index.embedder import load_embedder
+from index.milvus import MilvusIndex
 from qa import ArticleQA
+from qa.confidence import Calibration
+from qa.reader import BUNDLED, load_reader
+from tests.index.served import free_port, served
 from ui.session import MAX_DOCUMENTS, Session, Stopped, read_upload
 
 ACME = Document.from_text("Acme is led by Ada Berg.", "acme")
@@ -191,6 +196,20 @@ def test_an_index_on_disk_may_be_too_large_to_be_changed_for_a_visitor(shelf, mo
             change()
     session.ask("Who leads Acme?")
     assert session.turns[-1].answer.text == "Ada Berg"
+
+
+def test_a_server_that_goes_away_is_a_turn_of_the_conversation(tmp_path):
+    port = free_port()
+    name = f"milvus+http://127.0.0.1:{port}/papers"
+    with served(tmp_path / "data", port):
+        index = MilvusIndex(name, load_embedder(), create=True, limit=1.5)
+        index.put(ACME)
+        session = Session(ArticleQA(index, load_reader(), Calibration.load(BUNDLED)))
+        assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
+    assert "has not answered for 1.5 s (it cannot be reached)" in asked(session, "Who leads Acme?").error
+    with served(tmp_path / "data", port):
+        assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
+        index.close()
 
 
 def test_follow_ups_lean_on_what_was_asked_before(session):

@@ -1,0 +1,98 @@
+import subprocess
+import sys
+
+import pytest
+
+from index import Document, InputError
+from index.milvus import MilvusIndex
+from index.milvus_server import Address
+from index.opening import open_catalogue, open_index
+from index.shelf import Shelf
+from index.store import Index, MemoryIndex, Store
+
+ADA = Document.from_text("Acme is led by Ada Berg.", "acme.txt", "/a/acme.txt")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("{}/shelf", Shelf), ("milvus:{}/lite", MilvusIndex)])
+def test_a_name_says_what_kind_of_index_it_is(name, kind, tmp_path, embedder):
+    name = name.format(tmp_path)
+    with pytest.raises(InputError, match=r"holds no index: make one with `article-qa index add .* FILE`\.$"):
+        open_index(name, embedder)
+    store = open_index(name, embedder, create=True)
+    assert isinstance(store, kind)
+    assert isinstance(store, Store)
+    assert not isinstance(store.view(), Store)
+    store.put(ADA)
+    assert store.size() == (1, 1)
+    store.close()
+    catalogue = open_catalogue(name)
+    assert [entry.title for entry in catalogue.entries()] == ["acme.txt"]
+    assert catalogue.find("/a/acme.txt") == ADA.id == catalogue.find(ADA.id)
+    assert catalogue.info()["passages"] == 1
+    assert catalogue.delete([ADA.id]) == 1
+    assert catalogue.size() == (0, 0)
+    catalogue.close()
+
+
+def test_an_index_in_memory_is_no_store(embedder):
+    memory: Index = MemoryIndex(embedder)
+    assert not isinstance(memory, Store)
+
+
+def test_addresses_are_understood():
+    address = Address.parse("milvus+https://in01.example.org:19530/papers")
+    assert (address.uri, address.collection, address.folder) == (
+        "https://in01.example.org:19530",
+        "papers",
+        None,
+    )
+    assert Address.parse("milvus:a b.db").folder.name == "a b.db"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "milvus:",
+        "milvus+http://localhost:19530",
+        "milvus+http://localhost:19530/",
+        "milvus+http://localhost:19530/a-b",
+        "milvus+http://localhost:19530/a/b",
+        "milvus+http://user:secret@localhost:19530/a",
+        "milvus+ftp://localhost/a",
+    ],
+)
+def test_other_names_are_one_sentence(name, embedder):
+    with pytest.raises(InputError, match=r"names no index: write milvus:PATH or milvus\+http://"):
+        open_index(name, embedder)
+    with pytest.raises(InputError, match="names no index"):
+        open_catalogue(name)
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_without_the_extra_it_is_said_how_to_install_it():
+    code = """
+import sys
+sys.modules["pymilvus"] = None  # as if it were not there
+from qa.cli import main
+sys.exit(main(["ask", "Who?", "--index", "milvus:nowhere"]))
+"""
+    done = run(code)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        "article-qa: milvus:nowhere needs pymilvus, which is not installed: "
+        'pip install "article-qa[scale]" brings it.'
+    )
+
+
+def test_nothing_of_milvus_is_imported_for_other_indexes(tmp_path):
+    code = f"""
+import sys
+from qa import ArticleQA
+ArticleQA.open({str(tmp_path / "shelf")!r}, create=True)
+print([name for name in sys.modules if "milvus" in name or name == "grpc"])
+"""
+    assert run(code).stdout == "[]\n"
