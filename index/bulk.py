@@ -11,6 +11,7 @@ The files and, if it is one's own, the embedder's folder must have the same path
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import pickle
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 import ray
 import ray.data
+from ray._private import worker
 from ray.exceptions import RayError
 
 from index.database import Row
@@ -171,15 +173,17 @@ def _cluster(address: str) -> Iterator[None]:
     """Connected to a cluster, quietly."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    worker._worker_logs_enabled = False  # what is said of lost workers, which log_to_driver leaves on
     own = {"num_cpus": threads(), "include_dashboard": False} if address == LOCAL else {}
     try:
         _check_reachable(address)
         with _no_standard_error():  # Ray's C++ says there that it will say no more
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except (OSError, RuntimeError, ValueError, RayError) as error:
+        why = getattr(error, "strerror", None) or reason(error)
         raise InputError(
-            f"There is no Ray cluster at {address} ({reason(error)}): start one with `ray start --head`, or "
-            "name no address to use this machine alone."
+            f"There is no Ray cluster at {address} ({why}): start one with `ray start --head`, "
+            "set RAY_AUTH_MODE=token if it wants one, or name no address to use this machine alone."
         ) from None
     try:
         yield
@@ -216,6 +220,22 @@ def _no_standard_error() -> Iterator[None]:
 
 def _made(paths: list[str], target: Target, embedder: str | None) -> Iterator[Made]:
     """What the workers make of files, in the order they finish them."""
+    name = str(Path(embedder).absolute()) if embedder and Path(embedder).is_dir() else embedder
+    ray.get(ray.remote(_check_worker).remote(name))
+    known = np.sort(np.fromiter(map(_number, target.ids()), np.uint64))
+    through_client = ray.util.client.ray.is_connected()
+    for made in (_from_afar if through_client else _pickled)(paths, known, name):
+        yield pickle.loads(made)  # noqa: S301  # of our own workers
+
+
+def _pickled(paths: list[str], known: np.ndarray, embedder: str | None) -> Iterator[bytes]:
+    """What the workers make of files, as pickled `Made`; in a process of the cluster.
+
+    Args:
+        paths: of the files.
+        known: ids that are not embedded again, as sorted numbers, uint64, [documents].
+        embedder: a folder or hub id; None for the bundled one.
+    """
     workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
     together = max(1, min(TOGETHER, len(paths) // (TURNS * workers)))
     context = ray.data.DataContext.get_current()
@@ -223,21 +243,37 @@ def _made(paths: list[str], target: Target, embedder: str | None) -> Iterator[Ma
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = DEATHS
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    known = ray.put(np.sort(np.fromiter(map(_number, target.ids()), np.uint64)))
-    name = str(Path(embedder).absolute()) if embedder and Path(embedder).is_dir() else embedder
-    ray.get(ray.remote(_check_worker).remote(name))
     made = ray.data.from_items(
         [{"path": os.fsencode(path)} for path in paths], override_num_blocks=-(-len(paths) // together)
     ).map_batches(
         Worker,
-        fn_constructor_args=(name, known),
+        fn_constructor_args=(embedder, ray.put(known)),
         batch_size=None,
         batch_format="numpy",
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
     )
-    for row in made.iter_rows():
-        yield pickle.loads(row["made"])  # noqa: S301  # of our own workers
+    return (row["made"] for row in made.iter_rows())
+
+
+def _from_afar(*work: Any) -> Iterator[bytes]:
+    """As `_pickled`, from a process outside the cluster: Ray Data does not run there."""
+    agent = ray.remote(num_cpus=0)(_Agent).remote(*work)
+    coming = agent.some.remote()
+    while some := ray.get(coming):
+        coming = agent.some.remote()  # while these are written
+        yield from some
+
+
+class _Agent:
+    """Has files worked on in the cluster, for a process outside, and hands over what is made when asked."""
+
+    def __init__(self, *work: Any) -> None:
+        self._made = _pickled(*work)
+
+    def some(self) -> list[bytes]:
+        """The next few; none at the end."""
+        return list(itertools.islice(self._made, TOGETHER))
 
 
 def _check_worker(embedder: str | None) -> None:

@@ -20,13 +20,15 @@ from qa.cli import main
 from seeds import ARTICLE
 from tests.index.formats.files import pdf
 
+CLIENT_PORT = 10_001  # Ray gives workers the ports from the next one on
 PATIENCE = 120  # seconds for what another process does, on a busy machine
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes of one core each; the address."""
+    """Two nodes of one core each."""
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 200 << 20}
+    head["ray_client_server_port"] = CLIENT_PORT
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
@@ -106,6 +108,14 @@ def test_it_makes_what_the_plain_way_makes(cluster, papers, plain, tmp_path, cap
     ]
     with contextlib.closing(Shelf(tmp_path / "shelf", plain._embedder)) as shelf:
         assert_same(shelf, plain)
+
+
+def test_a_process_outside_the_cluster_adds_as_well(cluster, papers, plain, embedder, tmp_path):
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    address = f"ray://{cluster.head_node.node_ip_address}:{CLIENT_PORT}"
+    outcomes = list(bulk.add(files(papers), bulk.ShelfTarget(shelf), address=address))
+    assert sorted(outcome.path for outcome in outcomes) == files(papers)
+    assert_same(shelf, plain)
 
 
 def test_a_worker_that_is_killed_loses_nothing(cluster, papers, plain, embedder, tmp_path):

@@ -1,0 +1,126 @@
+"""`python -m tests.bench.bulk GOLD...`: how fast many files are added, in one process and on a Ray cluster.
+
+The articles of the gold sets are written as files and added to new indexes: by one process on one core, by one
+on all cores (what `article-qa index add` does), and by one and two workers of a Ray on this machine. The ways
+are taken in turns. A rate is that of a long run: counted when the first few documents are written; what it
+takes to begin is told beside it. How fast the writing process alone would go, which bounds a
+cluster, is measured with vectors made before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from index import bulk, read_file, split_passages
+from index.embedder import load_embedder
+from index.onnx_model import THREADS
+from index.shelf import Shelf
+from qa.gold import read_gold
+
+FILES = 48
+LEFT_OUT = 8  # files that are written before the counting begins
+TURNS = 3
+ALONE = "one process"
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument("gold", nargs="+", help="gold sets whose articles are added")
+    options = command.parse_args()
+    if options.gold[0] == "measure":
+        measure(Path(options.gold[1]), options.gold[2])
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        articles = {q.document.id: q.document.text for path in options.gold for q in read_gold(path)}
+        for number, text in enumerate(sorted(articles.values())[:FILES]):
+            (folder / f"{number:04}.txt").write_text(text)
+        table(folder)
+
+
+def table(folder: Path) -> None:
+    """Measure all ways in turns and print them."""
+    cores = len(os.sched_getaffinity(0))
+    ways = {
+        "one process, 1 core": (ALONE, 1),
+        f"one process, {cores} cores": (ALONE, cores),
+        "Ray, 1 worker": (bulk.LOCAL, 1),
+        "Ray, 2 workers": (bulk.LOCAL, 2),
+        "writing alone": ("writing", 1),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    starts: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(TURNS):
+        for name, (way, threads) in ways.items():
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.bench.bulk", "measure", str(folder), way],
+                env=os.environ | {THREADS: str(threads)}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            passages, start, seconds = map(float, done.stdout.split()[-3:])
+            rates[name].append(passages / seconds)
+            starts[name].append(start)
+    one = statistics.median(rates["one process, 1 core"])
+    print(
+        f"{len(list(folder.iterdir()))} files, {passages:,.0f} passages, {cores} cores, median of {TURNS}\n"
+    )
+    print("| | passages a second | least to most | times one core | begins after |")
+    print("|---|---|---|---|---|")
+    for name, found in rates.items():
+        rate = statistics.median(found)
+        print(
+            f"| {name} | {rate:,.0f} | {min(found):,.0f} to {max(found):,.0f} | {rate / one:.2f} "
+            f"| {statistics.median(starts[name]):.1f} s |"
+        )
+
+
+def measure(folder: Path, way: str) -> None:
+    """Add the files to a new index; prints the passages, seconds to the first write, and those that the passages took."""
+    files = sorted(folder.iterdir())
+    bulk.TOGETHER = LEFT_OUT // 2  # so that few files are waited for at both ends
+    embedder = load_embedder()
+    with tempfile.TemporaryDirectory() as temporary:
+        shelf = Shelf(Path(temporary) / "shelf", embedder, create=True)
+        began = time.perf_counter()
+        if way == ALONE:
+            steps: Iterator[object] = (shelf.put(read_file(path)) for path in files)
+        elif way == bulk.LOCAL:
+            steps = bulk.add(files, bulk.ShelfTarget(shelf))
+        else:
+            steps = written(files, shelf, embedder.dimension)
+        next(steps)
+        first = time.perf_counter()
+        for _ in range(LEFT_OUT - 1):
+            next(steps)
+        before, counted_from = held(shelf), time.perf_counter()
+        for _ in steps:
+            pass
+        seconds = time.perf_counter() - counted_from
+        print(held(shelf) - before, first - began, seconds)
+
+
+def held(shelf: Shelf) -> int:
+    """How many passages a shelf holds."""
+    return int(shelf.database.state().spans[:, 1].sum())
+
+
+def written(files: list[Path], shelf: Shelf, dimension: int) -> Iterator[bool]:
+    """Write documents with vectors made before."""
+    target = bulk.ShelfTarget(shelf)
+    made = [(document, split_passages(document)) for document in map(read_file, files)]
+    for document, passages in made:
+        yield target.insert(document, passages, np.full((len(passages), dimension), dimension**-0.5))
+
+
+if __name__ == "__main__":
+    main()
