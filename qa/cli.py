@@ -100,6 +100,11 @@ def _add_chat(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--feedback", metavar="FILE", help="show thumbs and append what they say to this gold set"
     )
+    command.add_argument(
+        "--log",
+        action="store_true",
+        help="write a line of JSON on standard error for each answer, without texts",
+    )
     command.add_argument("--mcp", action="store_true", help="serve `answer` as an MCP tool as well")
     command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 

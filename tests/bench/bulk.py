@@ -1,10 +1,10 @@
 """`python -m tests.bench.bulk GOLD...`: how fast many files are added, in one process and on a Ray cluster.
 
-The articles of the gold sets are written as files and added to new indexes: by one process on one core, by one
-on all cores (what `article-qa index add` does), and by one and two workers of a Ray on this machine. The ways
-are taken in turns. A rate is that of a long run: counted when the first few documents are written; what it
-takes to begin is told beside it. How fast the writing process alone would go, which bounds a
-cluster, is measured with vectors made before.
+The articles of the gold sets are written as files and added to new indexes: by one process on one core, by
+one on all cores (what `article-qa index add` does), and by one and two workers of a Ray on this machine. The
+ways are taken in turns. A rate is that of a long run: counted when the first few documents are written; what
+it takes to begin is told beside it. How fast the writing process alone would go, which bounds a cluster, is
+measured with vectors made before.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def table(folder: Path) -> None:
 
 
 def measure(folder: Path, way: str) -> None:
-    """Add the files to a new index; prints the passages, seconds to the first write, and those that the passages took."""
+    """Add the files to a new index; prints the passages counted, seconds to the first write, theirs."""
     files = sorted(folder.iterdir())
     bulk.TOGETHER = LEFT_OUT // 2  # so that few files are waited for at both ends
     embedder = load_embedder()
