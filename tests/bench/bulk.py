@@ -4,13 +4,14 @@ The articles of the gold sets are written as files and added to new indexes: by 
 one on all cores (what `article-qa index add` does), and by one and two workers of a Ray on this machine. The
 ways are taken in turns. A rate is that of a long run: counted when the first few documents are written; what
 it takes to begin is told beside it. How fast the writing process alone would go, which bounds a cluster, is
-measured with vectors made before.
+measured on documents of their paragraphs, mixed, with vectors made before, as the shelf grows.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index import bulk, read_file, split_passages
+from index import Document, bulk, read_file, split_passages
 from index.embedder import load_embedder
 from index.onnx_model import THREADS
 from index.shelf import Shelf
@@ -30,6 +31,9 @@ from qa.gold import read_gold
 FILES = 48
 LEFT_OUT = 8  # files that are written before the counting begins
 TURNS = 3
+PARAGRAPHS = 20  # of a document that is written alone
+AT_MOST = 50_000  # vectors that are made for these
+WRITTEN, TOLD = 200_000, 50_000  # passages on the shelf at the end, and between two rows
 ALONE = "one process"
 
 
@@ -47,6 +51,7 @@ def main() -> None:
         for number, text in enumerate(sorted(articles.values())[:FILES]):
             (folder / f"{number:04}.txt").write_text(text)
         table(folder)
+        writing(folder)
 
 
 def table(folder: Path) -> None:
@@ -57,7 +62,6 @@ def table(folder: Path) -> None:
         f"one process, {cores} cores": (ALONE, cores),
         "Ray, 1 worker": (bulk.LOCAL, 1),
         "Ray, 2 workers": (bulk.LOCAL, 2),
-        "writing alone": ("writing", 1),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     starts: dict[str, list[float]] = {name: [] for name in ways}
@@ -94,10 +98,8 @@ def measure(folder: Path, way: str) -> None:
         began = time.perf_counter()
         if way == ALONE:
             steps: Iterator[object] = (shelf.put(read_file(path)) for path in files)
-        elif way == bulk.LOCAL:
-            steps = bulk.add(files, bulk.ShelfTarget(shelf))
         else:
-            steps = written(files, shelf, embedder.dimension)
+            steps = bulk.add(files, bulk.ShelfTarget(shelf))
         next(steps)
         first = time.perf_counter()
         for _ in range(LEFT_OUT - 1):
@@ -114,12 +116,30 @@ def held(shelf: Shelf) -> int:
     return int(shelf.database.state().spans[:, 1].sum())
 
 
-def written(files: list[Path], shelf: Shelf, dimension: int) -> Iterator[bool]:
-    """Write documents with vectors made before."""
-    target = bulk.ShelfTarget(shelf)
-    made = [(document, split_passages(document)) for document in map(read_file, files)]
-    for document, passages in made:
-        yield target.insert(document, passages, np.full((len(passages), dimension), dimension**-0.5))
+def writing(folder: Path) -> None:
+    """Print how fast documents are written whose vectors are there."""
+    rng = random.Random(1)
+    paragraphs = [part for path in folder.iterdir() for part in path.read_text().split("\n") if part.strip()]
+    embedder = load_embedder()
+    vectors = np.random.default_rng(1).normal(size=(AT_MOST, embedder.dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    print("\n| passages on the shelf | written a second, since the row before |\n|---|---|")
+    with tempfile.TemporaryDirectory() as temporary:
+        target = bulk.ShelfTarget(Shelf(Path(temporary) / "shelf", embedder, create=True))
+        number = there = since = 0
+        seconds = 0.0
+        while there < WRITTEN:
+            text = "\n\n".join(rng.sample(paragraphs, PARAGRAPHS))
+            document = Document.from_text(text, f"{number}.txt", f"/bench/{number}.txt")
+            passages = split_passages(document)
+            first = rng.randrange(AT_MOST - len(passages))
+            began = time.perf_counter()
+            target.insert(document, passages, vectors[first : first + len(passages)])
+            seconds += time.perf_counter() - began
+            number, there = number + 1, there + len(passages)
+            if there - since >= TOLD:
+                print(f"| {there:,} | {(there - since) / seconds:,.0f} |", flush=True)
+                since, seconds = there, 0.0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,26 @@
 """`python -m tests.bench.planning`: what 10 million to 1 billion passages need, by what one machine does.
 
-Prints the tables of planning.md. Each constant says where it comes from: a command of this repository, a
-public document (a letter, listed in planning.md), or that it is assumed. The formulas are the functions.
+Prints the tables of planning.md; with `--measure GOLD...` what searching a segment's graph takes, on one core.
+Each constant says where it comes from: a command of this repository, a public document (a letter, listed in
+planning.md), or that it is assumed. The formulas are the functions.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import random
+import time
 from collections.abc import Callable, Sequence
 from math import ceil
+
+import faiss
+import numpy as np
+
+from index import split_passages
+from index.embedder import load_embedder
+from qa.gold import read_gold
+from tests.bench.shelf import NEAR, NOISE
 
 SIZES = (10_000_000, 100_000_000, 1_000_000_000)  # passages
 LOADS = (10, 1_000)  # questions a second
@@ -31,10 +44,16 @@ SEGMENT = 1024 * 2**20  # bytes of vectors in a segment of Milvus: [b]
 NODE = 64  # GB of a query node, with 8 cores: one of 19 that served 115 million vectors [c]
 NODE_CORES = 8  # of it: [c]
 FULL = 0.7  # of its memory that is planned for: assumed, as Milvus loads nothing above 0.9 [d]
-SEGMENT_SEARCH = 0.001  # seconds and core to search one segment's graph: assumed
+SEGMENT_SEARCH = 0.0005  # seconds and core to search one segment's graph: assumed from --measure
 POSTING = 8  # bytes of a word in a passage, in an index for BM25 in memory: assumed
 BUSY = 0.6  # of a process's rate that is planned for, so that few questions wait: assumed
 WORKERS = (16, 256)  # cores that embed: assumed
+
+# What `--measure` takes.
+GRAPHS = (20_000, 40_000, 80_000, 160_000)  # vectors
+LINKED = 16  # links of a vector; twice as many in the lowest layer
+EF = (200, 64)  # candidates while building and searching
+ASKED = 500  # questions
 
 KINDS: dict[str, float] = {  # bytes of a vector and what finds it
     "float32, HNSW": 4 * DIMENSIONS + LINKS + KEY,
@@ -87,6 +106,49 @@ def shelf(passages: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
+    """Print the tables, or measure."""
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument("--measure", nargs="+", metavar="GOLD", help="gold sets whose passages are mixed")
+    options = command.parse_args()
+    if options.measure:
+        measure(options.measure)
+    else:
+        tables()
+
+
+def measure(gold: Sequence[str]) -> None:
+    """Print how long FAISS searches HNSW graphs, of vectors mixed as those of tests.bench.shelf are."""
+    questions = [question for path in gold for question in read_gold(path)]
+    documents = {question.document.id: question.document for question in questions}.values()
+    embedder = load_embedder()
+    base = embedder.encode([passage.text for each in documents for passage in split_passages(each)])
+    asked = embedder.encode([question.question for question in random.Random(2).sample(questions, ASKED)])
+    rng = np.random.default_rng(5)
+    faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
+    graph = faiss.IndexHNSWFlat(DIMENSIONS, LINKED, faiss.METRIC_INNER_PRODUCT)
+    exact = faiss.IndexFlatIP(DIMENSIONS)
+    graph.hnsw.efConstruction, graph.hnsw.efSearch = EF
+    print("| vectors | ms | recall@10 |\n|---|---|---|")
+    for size in GRAPHS:
+        first = rng.integers(len(base), size=size - graph.ntotal)
+        second = np.clip(first + rng.integers(-NEAR, NEAR + 1, size=len(first)), 0, len(base) - 1)
+        mixed = 0.6 * base[first] + 0.4 * base[second]
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        mixed += rng.normal(size=mixed.shape).astype(np.float32) * NOISE / DIMENSIONS**0.5
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
+        graph.add(mixed)
+        exact.add(mixed)
+        _, best = exact.search(asked, 10)
+        faiss.omp_set_num_threads(1)
+        began = time.perf_counter()
+        _, found = graph.search(asked, 10)
+        took = 1000 * (time.perf_counter() - began) / len(asked)
+        recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, best, strict=True)])
+        print(f"| {size:,} | {took:.2f} | {recall:.3f} |", flush=True)
+
+
+def tables() -> None:
     """Print the tables."""
     table("Embedding, hours", {
         **{f"{cores} cores": _each(lambda n, cores=cores: f"{n / cores / EMBEDDED / 3600:,.1f}")
