@@ -137,7 +137,7 @@ def writing(folder: Path) -> None:
             target.insert(document, passages, vectors[first : first + len(passages)])
             seconds += time.perf_counter() - began
             number, there = number + 1, there + len(passages)
-            if there - since >= TOLD:
+            if there - since >= TOLD or there >= WRITTEN:
                 print(f"| {there:,} | {(there - since) / seconds:,.0f} |", flush=True)
                 since, seconds = there, 0.0
 
