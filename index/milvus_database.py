@@ -169,6 +169,11 @@ class MilvusDatabase:
         """Of each document, its version and its id, in the order they came."""
         return [(record.version, record.id) for record in self.all_records().values()]
 
+    def first(self, identity: str) -> int | None:
+        """The version of the document with that id; None where it is not there."""
+        record = self.records([identity]).get(identity)
+        return None if record is None else record.version
+
     def row(self, first: int, *, bounds: bool = True) -> Row | None:
         """The document of a version; None where it is gone.
 

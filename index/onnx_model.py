@@ -94,13 +94,18 @@ def on_cpu(device: str | None, name: str) -> None:
 
 @functools.cache
 def cores() -> ThreadPoolExecutor:
-    """The threads that models run on, one for each core that this process may use.
+    """The threads that models run on, `threads()` of them."""
+    return ThreadPoolExecutor(threads(), "article-qa")
+
+
+def threads() -> int:
+    """One for each core that this process may use, or what `ARTICLE_QA_THREADS` says.
 
     Raises:
-        InputError: `ARTICLE_QA_THREADS` is set, and no positive number.
+        InputError: it says no positive number.
     """
     given = os.environ.get(THREADS, "")
     if given and not (given.isdecimal() and int(given)):
         raise InputError(f"{THREADS} is {given!r}: set it to a number of threads, or not at all.")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(int(given or usable), "article-qa")
+    return int(given or usable)

@@ -103,9 +103,32 @@ class Catalogue(Protocol):
         """Let go of it; nothing can be read any more."""
 
 
+class Rows(Protocol):
+    """The documents of a store with their vectors, as they are written when they were embedded elsewhere."""
+
+    def ids(self) -> list[tuple[int, str]]:
+        """Of each document, a number and its id, in the order they came."""
+
+    def first(self, identity: str) -> int | None:
+        """That number of the document with that id; None where it is not there."""
+
+    def vectors(self, first: int) -> np.ndarray | None:
+        """The vectors of its passages, float32, [passages, dimension]; None where it is gone."""
+
+    def holds(self, document: Document) -> bool:
+        """Whether the document is there and its file, if it has one, had this text before."""
+
+    def insert(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> bool:
+        """Put a document in, in the place of what its file held before; whether what can be found changed."""
+
+
 @runtime_checkable
 class Store(Protocol):
     """An index that outlives the process and is shared by others: a shelf, or one over Milvus."""
+
+    @property
+    def database(self) -> Rows:
+        """Its documents."""
 
     def view(self) -> Index:
         """All documents as they are now, for one question or more.

@@ -25,11 +25,13 @@ COMMANDS = {
     "train": "qa.train_command",
 }
 TRAINING = ("average", "train")  # need the extra `train`
+RAY, LOCAL_RAY = "--ray", "local"  # the option of `index add`, and what it means alone
+_ADDRESS = re.compile(r"auto|local|(ray://)?[\w.-]+:\d+|(ray://)?\[[\da-fA-F:]+\]:\d+")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: what its `run` returns, or 0 for None."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(_with_address(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(level=logging.WARNING, format="article-qa: %(message)s", stream=sys.stderr)
     try:
         status: int | None = import_module(COMMANDS[options.command]).run(options)
@@ -98,6 +100,11 @@ def _add_chat(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--feedback", metavar="FILE", help="show thumbs and append what they say to this gold set"
     )
+    command.add_argument(
+        "--log",
+        action="store_true",
+        help="write a line of JSON on standard error for each answer, without texts",
+    )
     command.add_argument("--mcp", action="store_true", help="serve `answer` as an MCP tool as well")
     command.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 
@@ -119,6 +126,11 @@ def _add_index(command: argparse.ArgumentParser) -> None:
     for action in (listing, info):
         action.add_argument("--json", action="store_true", help="print JSON: an object, or one a line")
     add.add_argument("paths", nargs="+", metavar="PATH", help="file, or folder whose files are added")
+    add.add_argument(
+        RAY, nargs="?", const=LOCAL_RAY, type=_address, metavar="ADDRESS",
+        help="read and embed on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT, where the files have the "
+        "same paths (default: the cores of this machine)",
+    )  # fmt: skip
     remove.add_argument("documents", nargs="+", metavar="DOCUMENT", help="id or file, as `list` shows them")
     check.add_argument("--repair", action="store_true", help="make anew what is wrong")
 
@@ -199,6 +211,21 @@ def _add_unseen(command: argparse.ArgumentParser) -> None:
         "--unseen", action="append", default=[], metavar="FILE",
         help="gold set to fit the confidence on besides, repeatable; it is not trained on",
     )  # fmt: skip
+
+
+def _with_address(arguments: Sequence[str]) -> list[str]:
+    """The arguments, in which `--ray` alone no longer takes the folder that follows for its address."""
+    following = [*arguments[1:], ""]
+    return [
+        f"{RAY}={LOCAL_RAY}" if word == RAY and not _ADDRESS.fullmatch(after) else word
+        for word, after in zip(arguments, following, strict=False)
+    ]
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise argparse.ArgumentTypeError("an address is auto, HOST:PORT or ray://HOST:PORT")
+    return value
 
 
 def _port(value: str) -> int:

@@ -63,14 +63,17 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _add(options: argparse.Namespace) -> int:
-    """One file after the other, so that what is done is kept; those that cannot be read are told."""
+    """Each file is a write of its own, so that what is done is kept; those that cannot be read are told."""
     files = list(dict.fromkeys(path.absolute() for path in files_in(options.paths)))
     done = {"added": 0, "there already": 0, "refused": 0}
     with closing(open_index(options.folder, load_embedder(options.embedder), create=True)) as store:
         try:
             with Bar(files) as bar:
-                for path in files:
-                    done[_put(store, path, bar)] += 1
+                by_ray = options.ray is not None
+                for became in (
+                    _put_by_ray(store, files, bar, options) if by_ray else _put_all(store, files, bar)
+                ):
+                    done[became] += 1
             store.view()  # makes them searchable now, not at the first question
         except KeyboardInterrupt:
             print(f"interrupted; {_counts(done)} so far: run the same command again to go on")
@@ -110,6 +113,29 @@ class Bar:
         """It is done."""
         self.step(path, 1, 1)
         self._before += self._sizes[path]
+
+
+def _put_all(store: Store, files: Iterable[Path], bar: Bar) -> Iterator[str]:
+    """Add files, one after the other; what became of each."""
+    return (_put(store, path, bar) for path in files)
+
+
+def _put_by_ray(store: Store, files: list[Path], bar: Bar, options: argparse.Namespace) -> Iterator[str]:
+    """Add files by the workers of a Ray cluster; what became of each, in the order they are done."""
+    try:
+        from index import bulk  # noqa: PLC0415  # Ray is an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f'{error.name} is not installed: pip install "article-qa[scale]" brings what --ray needs.'
+        ) from None
+    outcomes = bulk.add(files, bulk.StoreTarget(store), options.embedder, options.ray)
+    with closing(outcomes):  # ends the cluster's work at once where we are interrupted
+        for outcome in outcomes:
+            bar.begin(outcome.path)
+            bar.end(outcome.path)
+            for sentence in filter(None, (*outcome.remarks, outcome.refusal)):
+                tqdm.write(f"article-qa: {sentence}", file=sys.stderr)
+            yield "refused" if outcome.refusal else "added" if outcome.changed else "there already"
 
 
 def _put(store: Store, path: Path, bar: Bar) -> str:

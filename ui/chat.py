@@ -1,4 +1,4 @@
-"""`article-qa chat`: the page, the HTTP API and, if asked for, the MCP tool, from one server."""
+"""`article-qa chat`: the page, the HTTP API, its health and, if asked for, the MCP tool, from one server."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import gradio as gr
 from index import InputError
 from qa.ask import open_engine
 from ui.feedback import FeedbackFile
+from ui.health import Health
+from ui.log import write_log
 from ui.page import ChatPage
 
 STYLE = Path(__file__).parent / "chat.css"
@@ -41,6 +43,8 @@ def run(options: argparse.Namespace) -> None:
     feedback = FeedbackFile(Path(options.feedback)) if options.feedback else None
     engine = open_engine(options, options.files)
     engine.answer(WARM_UP)
+    if options.log:
+        write_log()
     page = ChatPage(engine, options.max_upload, () if options.files or options.index else EXAMPLES, feedback)
     # Gradio calls its own address once it listens, which no proxy can reach.
     os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost", options.host)))
@@ -57,6 +61,7 @@ def run(options: argparse.Namespace) -> None:
             root_path=options.root_path,
             state_session_capacity=SESSIONS,
             mcp_server=options.mcp,
+            app_kwargs={"routes": [Health(engine).route]},
             enable_monitoring=False,
             run_history=False,
             footer_links=[],

@@ -16,6 +16,7 @@ from ui.bubbles import THANKS, answer_bubble, correction_bar, error_bubble, ques
 from ui.document_pane import LISTED, document_list, document_pane
 from ui.feedback import FeedbackFile
 from ui.layout import EVERYTHING, IDLE, Layout
+from ui.log import log_answer
 from ui.session import Session, Stopped, Turn, place_of, read_upload
 from ui.transcript import as_json, as_markdown
 
@@ -74,9 +75,11 @@ class ChatPage:
             the Answer as JSON: `answered`, `text`, `confidence`, `title`, `start`, `end`, `sentence`...
         """
         try:
-            return self._engine.answer(question).to_dict()
+            answer = self._engine.answer(question)
+            log_answer(answer, self._engine)
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
+        return answer.to_dict()
 
     def _connect(self) -> None:
         on = self._on

@@ -10,6 +10,7 @@ from pathlib import Path
 from index import Document, InputError, read_file
 from index.store import Entry, Progress
 from qa import Answer, ArticleQA, Quote
+from ui.log import log_answer
 
 MAX_DOCUMENTS = 50  # of one visitor: each is held in memory
 MAX_CHARACTERS = 20_000_000  # of all of them
@@ -86,7 +87,10 @@ class Session:
             return Turn(question, answer, document=engine.index.documents[place.document] if place else None)
 
         try:
-            self.turns.append(self._over(document_id).steadily(turn))
+            over = self._over(document_id)
+            self.turns.append(over.steadily(turn))
+            if answer := self.turns[-1].answer:
+                log_answer(answer, over)
         except InputError as error:
             self.turns.append(Turn(question, error=str(error)))
 

@@ -48,11 +48,12 @@ class Chats:
         raise AssertionError(f"the chat did not come up: {process.communicate()}")
 
     def stop(self, url):
-        """End one by Ctrl-C, which must work."""
+        """End one by Ctrl-C, which must work; returns what it wrote to standard error."""
         process = self.running.pop(url)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
         assert "Traceback" not in errors, errors
+        return errors
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 from gradio_client import Client
@@ -13,6 +16,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
 from qa.cli import main
+from ui.session import Session
 
 QUESTIONS = (
     "Where was Carlos Ghosn arrested?",
@@ -68,6 +72,66 @@ def test_fifty_ask_at_once_and_each_gets_its_own_answer(chat, bot):
     expected = {question: bot.answer(question).text for question in QUESTIONS}
     assert [answer["question"] for answer in given] == asked
     assert [answer["text"] for answer in given] == [expected[question] for question in asked]
+
+
+def health(url):
+    """(HTTP status, JSON) of the chat's state."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=60) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_it_tells_its_state(chat):
+    status, facts = health(chat)
+    assert (status, facts["status"], facts["documents"]) == (200, "ok", 1)
+    assert facts["version"] == version("article-qa")
+    assert 0 < facts["seconds"] <= health(chat)[1]["seconds"]
+
+
+def test_its_state_follows_the_index(chats, tmp_path):
+    """Asked without a password; an index that is taken away is said, and found again when it is back."""
+    shelf, away = tmp_path / "shelf", tmp_path / "away"
+    for name in ("acme", "bolt"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} is led by Ada Berg.")
+        assert main(["index", "add", str(shelf), str(tmp_path / f"{name}.txt")]) == 0
+        if name == "acme":
+            url = chats.start(
+                "--index", str(shelf), environment=os.environ | {"ARTICLE_QA_AUTH": "ada:secret"}
+            )
+            assert health(url)[1]["documents"] == 1
+    assert health(url)[1]["documents"] == 2
+    shelf.rename(away)
+    status, facts = health(url)
+    assert (status, facts["status"]) == (503, "unavailable")
+    assert facts["error"].startswith(f"{shelf} cannot be used (")
+    away.rename(shelf)
+    assert health(url)[0] == 200
+
+
+def test_answers_are_logged_without_their_texts(chats):
+    url = chats.start("--log")
+    client = Client(url, verbose=False)
+    given = [client.predict(question, api_name="/answer") for question in QUESTIONS[:3]]
+    with pytest.raises(AppError):
+        client.predict(" ", api_name="/answer")
+    lines = [json.loads(line) for line in chats.stop(url).splitlines()]
+    assert [set(line) for line in lines] == [{"time", "seconds", "answered", "confidence", "documents"}] * 3
+    for line, answer in zip(lines, given, strict=True):
+        assert (line["answered"], line["documents"]) == (answer["answered"], 1)
+        assert line["confidence"] == pytest.approx(answer["confidence"], abs=1e-4)
+        assert line["seconds"] == pytest.approx(answer["seconds"], abs=1e-4)
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(line["time"])) < timedelta(minutes=5)
+
+
+def test_the_answers_of_a_conversation_are_logged(bot, caplog):
+    session = Session(bot)
+    with caplog.at_level("INFO", "article_qa"):
+        for question in ("Who was arrested?", "When?", "", "Hello!"):
+            session.ask(question)
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert [line["answered"] for line in lines] == [turn.answer.answered for turn in session.turns[:2]]
 
 
 def test_it_is_an_mcp_tool(chats):

@@ -1,0 +1,213 @@
+"""Adding on a real Ray cluster of two nodes: what killed processes leave, and what the plain way makes."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ray.cluster_utils import Cluster
+
+from index import InputError, bulk, split_passages
+from index.database import Database
+from index.shelf import Shelf
+from qa.cli import main
+from seeds import ARTICLE
+from tests.index.formats.files import pdf
+
+CLIENT_PORT = 10_001  # Ray gives workers the ports from the next one on
+PATIENCE = 120  # seconds for what another process does, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one core each."""
+    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 200 << 20}
+    head["ray_client_server_port"] = CLIENT_PORT
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        running = Cluster(initialize_head=True, head_node_args=head)
+        running.add_node(num_cpus=1, object_store_memory=200 << 20)
+        yield running
+    running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory):
+    """A folder of sixty texts of a few passages, two of which are the same, a PDF and a damaged one."""
+    folder = tmp_path_factory.mktemp("papers")
+    words = ARTICLE.read_text().split()
+    for number in range(60):
+        text = " ".join(random.Random(number % 59).sample(words, 350))
+        (folder / f"{number:02}.txt").write_text(text)
+    (folder / "harbour.pdf").write_bytes(pdf(["Lowe & Sons paid for the harbour.", "The end."]))
+    (folder / "damaged.pdf").write_bytes(b"%PDF-1.7")
+    (folder / "latin.txt").write_bytes("Le café est ouvert.".encode("latin-1") + b" It is open." * 20)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(papers, embedder, tmp_path_factory):
+    """A shelf with the papers, one added after the other."""
+    folder = tmp_path_factory.mktemp("plain") / "shelf"
+    assert main(["index", "add", str(folder), str(papers)]) == 2
+    return Shelf(folder, embedder)
+
+
+def rows(shelf):
+    """What a shelf holds: source -> (document, passages, vectors)."""
+    held = {}
+    for first, _ in shelf.database.ids():
+        row = shelf.database.row(first)
+        held[row.document.source] = row.document, row.passages(), shelf.database.vectors(first)
+    return held
+
+
+def assert_same(shelf, plain):
+    """Two shelves hold the same, and all is well with the first."""
+    ours, theirs = rows(shelf), rows(plain)
+    twins = {source for source in ours if source.endswith(("/00.txt", "/59.txt"))}  # of one text: either's
+    assert len(twins) == 1
+    assert {document.id for document, _, _ in ours.values()} == {d.id for d, _, _ in theirs.values()}
+    for source in ours.keys() - twins:
+        assert ours[source][:2] == theirs[source][:2]
+        np.testing.assert_allclose(ours[source][2], theirs[source][2], atol=1e-3)
+    assert shelf.check(sample=1000) == []
+
+
+def workers(cluster):
+    """The processes that read, split and embed, by their names."""
+    raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent in raylets and b"MapWorker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def files(folder):
+    return sorted(folder.iterdir())
+
+
+def test_it_makes_what_the_plain_way_makes(cluster, papers, plain, tmp_path, capfd):
+    command = ["index", "add", str(tmp_path / "shelf"), str(papers), "--ray", cluster.address]
+    assert main(command) == 2
+    out, err = capfd.readouterr()
+    assert out == "61 added, 1 there already, 1 refused; 61 documents, 278 passages\n"
+    assert sorted(line.partition(" is ")[2] for line in err.splitlines()) == [
+        "a damaged PDF: save it anew, or as text.",
+        "not valid UTF-8 (first at byte 6): unreadable characters are shown as \ufffd.",
+    ]
+    with contextlib.closing(Shelf(tmp_path / "shelf", plain._embedder)) as shelf:
+        assert_same(shelf, plain)
+
+
+def test_a_process_outside_the_cluster_adds_as_well(cluster, papers, plain, embedder, tmp_path):
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    address = f"ray://{cluster.head_node.node_ip_address}:{CLIENT_PORT}"
+    outcomes = list(bulk.add(files(papers), bulk.StoreTarget(shelf), address=address))
+    assert sorted(outcome.path for outcome in outcomes) == files(papers)
+    assert_same(shelf, plain)
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster, papers, plain, embedder, tmp_path):
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    outcomes = []
+    with contextlib.closing(
+        bulk.add(files(papers), bulk.StoreTarget(shelf), address=cluster.address)
+    ) as made:
+        for outcome in made:
+            outcomes.append(outcome)
+            if len(outcomes) == 5:
+                victim = workers(cluster)[0]
+                os.kill(victim, signal.SIGKILL)
+    assert sorted(outcome.path for outcome in outcomes) == files(papers)
+    assert victim not in workers(cluster)
+    assert_same(shelf, plain)
+
+
+def test_a_driver_that_is_killed_goes_on_when_run_again(cluster, papers, plain, embedder, tmp_path):
+    folder = tmp_path / "shelf"
+    command = ["index", "add", str(folder), str(papers), "--ray", cluster.address]
+    driver = subprocess.Popen([sys.executable, "-m", "qa.cli", *command], start_new_session=True)
+    end = time.monotonic() + PATIENCE
+    while held(folder) < 5:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    driver.kill()
+    driver.wait()
+    before = held(folder)
+    assert before < 61
+    shelf = Shelf(folder, embedder)
+    outcomes = list(bulk.add(files(papers), bulk.StoreTarget(shelf), address=cluster.address))
+    assert sum(outcome.changed for outcome in outcomes) == 61 - before
+    assert_same(shelf, plain)
+
+
+def held(folder):
+    """How many documents an index that is being made holds."""
+    try:
+        return len(Database(folder).ids())
+    except InputError:
+        return 0
+
+
+class Noted(bulk.StoreTarget):
+    """A shelf that notes the vectors of what is put in."""
+
+    def __init__(self, shelf):
+        super().__init__(shelf)
+        self.put = []
+
+    def insert(self, document, passages, vectors):
+        self.put.append((document.source, vectors))
+        return super().insert(document, passages, vectors)
+
+
+def test_a_text_that_is_there_is_not_embedded_again(cluster, embedder, tmp_path, monkeypatch):
+    """What stands in the index is found again to the bit where the file has another name, here a mark."""
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    (tmp_path / "old.txt").write_text("Hall 1 is painted blue.")
+    document = bulk.read_file(tmp_path / "old.txt")
+    passages = split_passages(document)
+    mark = np.eye(1, embedder.dimension, dtype=np.float32)
+    shelf.database.insert(document, passages, mark)
+    (tmp_path / "old.txt").rename(tmp_path / "new.txt")
+    target = Noted(shelf)
+    (outcome,) = bulk.add([tmp_path / "new.txt"], target, address=cluster.address)
+    assert (outcome.changed, outcome.refusal) == (False, "")
+    ((source, vectors),) = target.put
+    assert source == str(tmp_path / "new.txt")
+    np.testing.assert_array_equal(vectors, mark)
+    (outcome,) = bulk.add([tmp_path / "new.txt"], target, address="auto")
+    assert not outcome.changed
+    assert len(target.put) == 1
+
+
+def test_an_embedder_that_workers_lack_is_one_sentence(cluster, papers, embedder, tmp_path):
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    with pytest.raises(InputError, match=r"gave up \(nowhere/model cannot be loaded") as caught:
+        list(bulk.add(files(papers), bulk.StoreTarget(shelf), "nowhere/model", cluster.address))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_one_sentence(address, papers, tmp_path, capsys):
+    assert main(["index", "add", "--ray", address, str(tmp_path / "shelf"), str(papers)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"article-qa: There is no Ray cluster at {address} (Connection refused): start")
+
+
+def test_an_address_is_an_address(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["index", "add", "--ray=there", str(tmp_path / "shelf"), str(tmp_path)])
+    assert "an address is auto, HOST:PORT or ray://HOST:PORT" in capsys.readouterr().err
