@@ -15,6 +15,7 @@ from ray.cluster_utils import Cluster
 
 from index import InputError, bulk, split_passages
 from index.database import Database
+from index.milvus import MilvusIndex
 from index.shelf import Shelf
 from qa.cli import main
 from seeds import ARTICLE
@@ -211,3 +212,13 @@ def test_an_address_is_an_address(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["index", "add", "--ray=there", str(tmp_path / "shelf"), str(tmp_path)])
     assert "an address is auto, HOST:PORT or ray://HOST:PORT" in capsys.readouterr().err
+
+
+def test_an_index_over_milvus_is_added_to_as_well(cluster, papers, plain, embedder, tmp_path):
+    with contextlib.closing(MilvusIndex(f"milvus:{tmp_path}/lite", embedder, create=True)) as index:
+        outcomes = list(bulk.add(files(papers), bulk.StoreTarget(index), address=cluster.address))
+        assert sum(outcome.changed for outcome in outcomes) == 61
+        again = list(bulk.add(files(papers), bulk.StoreTarget(index), address=cluster.address))
+        assert not any(outcome.changed for outcome in again)
+        assert set(index.view().documents) == set(plain.view().documents)
+        assert index.check() == []
