@@ -188,6 +188,23 @@ def test_an_interrupted_add_keeps_what_is_done_and_goes_on(papers, tmp_path):
     assert done <= int(counts[2]) <= done + 1  # the last may have been stored and not yet counted
 
 
+def test_ray_that_is_not_installed_is_one_sentence(papers, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "index.bulk", raising=False)
+    monkeypatch.delattr("index.bulk", raising=False)
+    assert main(["index", "add", "--ray", str(tmp_path / "shelf"), str(papers)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line == 'article-qa: ray is not installed: pip install "article-qa[scale]" brings what --ray needs.'
+    )
+
+
+def test_ray_is_not_imported_unasked(papers, tmp_path):
+    command = ["index", "add", str(tmp_path / "shelf"), str(papers / "acme.txt")]
+    code = f"import sys; from qa.cli import main; main({command}); sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
