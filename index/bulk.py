@@ -167,7 +167,10 @@ def _write(made: Made, target: Target) -> Outcome:
         return Outcome(path, refusal=made.refusal, remarks=made.remarks)
     if target.holds(document):
         return Outcome(path, remarks=made.remarks)
-    vectors = target.vectors(document.id) if made.vectors is None else made.vectors
+    try:
+        vectors = target.vectors(document.id) if made.vectors is None else made.vectors
+    except InputError as error:  # those of another file of the same text are damaged
+        return Outcome(path, refusal=str(error), remarks=made.remarks)
     if vectors is None or len(vectors) != len(made.bounds):  # what was known when we began is known no more
         refusal = f"{path} was not added, as its text was just removed from the index: add it again."
         return Outcome(path, refusal=refusal, remarks=made.remarks)

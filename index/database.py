@@ -140,10 +140,8 @@ class Database:
     def still(self) -> Iterator[None]:
         """Hold off the writers of all processes and other threads, which wait; not to take long."""
         self.generation()  # of the file that is there now
-        with contextlib.ExitStack() as stack:
-            with self._sql.said():
-                stack.enter_context(self._sql.transaction("DEFERRED"))
-                self._sql.execute("SELECT generation FROM meta").fetchone()  # only now is it held
+        with self._sql.said(), self._sql.transaction("DEFERRED"):
+            self._sql.execute("SELECT generation FROM meta").fetchone()  # only now is it held
             yield
 
     def state(self) -> State:

@@ -212,6 +212,7 @@ class MilvusDatabase:
             for version in lost
             if self.rows.count(PASSAGES, version) + self.rows.count(TEXTS, version)
         }
+        lost -= {row["version"] for row in self.rows.of_kind(LEASE)}  # being deleted by now
         return {version: version in counting for version in sorted(dead | lost)}
 
     # Writing.
@@ -233,11 +234,10 @@ class MilvusDatabase:
             whether what can be found changed.
         """
         with self.rows.writing:
-            row = self.rows.get(digest(key_of(document)))
-            before = Record.of(row) if row else None
+            before = self._held(document)
             new = not self._share(document)
             if new:
-                self._put(document, passages, vectors)
+                before = self._put(document, passages, vectors)
             left = before is not None and before.id != document.id
             return (self._release(before.version) if before and left else False) or new
 
@@ -261,10 +261,14 @@ class MilvusDatabase:
                 return
             with self._lease(version := _draw(passages), "adding", document.id):
                 pieces = self._write(version, document, passages, vectors)
+                # Asked again, as that took long: others may have replaced or removed it meanwhile.
+                records = self.rows.records("version", [first])
                 self._commit(
                     replace(record, version=version, passages=len(passages), pieces=pieces)
                     for record in records
                 )
+                if not records:
+                    self._erase(version)
             self._release(first)
 
     def clear(self, version: int) -> None:
@@ -306,7 +310,13 @@ class MilvusDatabase:
         lease = self.rows.facts(f"{LEASE}-{known.version}")
         return lease is None or lease["why"] != "deleting"
 
-    def _put(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> None:
+    def _held(self, document: Document) -> Record | None:
+        """The record of the document's file, whatever text that has."""
+        row = self.rows.get(digest(key_of(document)))
+        return Record.of(row) if row else None
+
+    def _put(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> Record | None:
+        """Write a version and let it count; returns what it takes the place of."""
         now = time.time_ns()
         with self._lease(version := _draw(passages), "adding", document.id):
             pieces = self._write(version, document, passages, vectors)
@@ -314,7 +324,9 @@ class MilvusDatabase:
                 digest(key_of(document)), document.id, version, document.title, stored(document.source),
                 len(passages), pieces, len(document.text), len(document.page_starts), now, now,
             )  # fmt: skip
+            before = self._held(document)  # only now, as another process may have put one there meanwhile
             self._commit([record])
+        return before
 
     def _write(
         self, version: int, document: Document, passages: Sequence[Passage], vectors: np.ndarray
@@ -380,10 +392,10 @@ class MilvusDatabase:
             yield
             self.rows.drop([f"{LEASE}-{version}"])
         finally:
-            del _under_way[version]
+            _under_way.pop(version, None)  # another index of this process may have left it before
 
     def _renew(self, version: int) -> None:
-        facts = _under_way[version] | {"time": time.time()}
+        facts = _under_way.get(version, {"why": "deleting", "document": ""}) | {"time": time.time()}
         self.rows.put([line(f"{LEASE}-{version}", LEASE, facts, version=version)])
 
     def _is_alive(self, version: int, facts: dict[str, Any]) -> bool:

@@ -190,6 +190,7 @@ class Server:
         self.writing = self._lite.writing if self._lite else threading.RLock()
         self._lock = threading.Lock()
         self._client: MilvusClient | None = None
+        self._closed = False
         _open.add(self)
 
     def call(self, method: str, collection: str, *arguments: Any, **options: Any) -> Any:
@@ -245,9 +246,12 @@ class Server:
             if self._lite:
                 self._lite.close()
                 self._lite = None
+            self._closed = True
 
     def _connected(self, left: float) -> MilvusClient:
         with self._lock:
+            if self._closed:
+                raise InputError(f"{self.address.name} was closed: open it again.")
             if self._client is None:
                 uri = self._lite.uri if self._lite else self.address.uri
                 token = "" if self._lite else os.environ.get(TOKEN, "")

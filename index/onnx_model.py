@@ -58,7 +58,9 @@ class OnnxModel:
                 str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
             )
             if {given.name for given in self._session.get_inputs()} != set(INPUTS):
-                raise ValueError(f"its inputs are not {', '.join(INPUTS)}")
+                raise ValueError(
+                    f"its inputs are not {', '.join(INPUTS)}, as of one exported by another version"
+                )
         except Exception as error:  # tokenizers raises bare Exceptions, onnxruntime its own kinds
             raise InputError(
                 f"{folder} holds no usable model ({reason(error)}): name another folder."

@@ -60,6 +60,6 @@ def _milvus(name: Path | str) -> ModuleType:
         import index.milvus  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{name} needs {error.name}, which is not installed: pip install "article-qa[scale]" brings it.'
+            f'{name} needs {error.name}, which is not installed: pip install ".[scale]" brings it.'
         ) from None
     return index.milvus

@@ -21,6 +21,7 @@ from index.connection import WAIT
 from index.database import Database, Row
 from index.documents import Document
 from index.embedder import Embedder
+from index.errors import InputError
 from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
 from index.passages import Passage, split_passages
@@ -29,6 +30,7 @@ from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
 
 BEHIND = 2_000  # passages added, after which their vectors and words are made searchable
 TRIES = 3  # to catch up with others' writes, before these have to wait
+ENOUGH = 20  # to make a snapshot of one state, where other processes make some too
 HELD = 16  # documents that were read last and may be asked for again
 
 T = TypeVar("T")
@@ -301,9 +303,14 @@ class Shelf:
             if held and whole:
                 return held
         with self.database.still():  # others may still make snapshots, but of no newer state
-            while not (held and whole):
+            for _ in range(ENOUGH):
                 held, whole = self._next(held)
-        return held
+                if held and whole:
+                    return held
+        raise InputError(
+            f"{self.folder} lists documents that it does not hold: run "
+            f"`article-qa index check {self.folder} --repair`."
+        )
 
     def _next(self, held: Snapshot | None) -> tuple[Snapshot | None, bool]:
         """A snapshot nearer to what is stored now, and whether it was that."""

@@ -106,6 +106,9 @@ class Catalogue(Protocol):
 class Rows(Protocol):
     """The documents of a store with their vectors, as they are written when they were embedded elsewhere."""
 
+    def generation(self) -> object:
+        """Another one after every write."""
+
     def ids(self) -> list[tuple[int, str]]:
         """Of each document, a number and its id, in the order they came."""
 

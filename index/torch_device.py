@@ -13,8 +13,9 @@ def torch_device(name: str | None) -> torch.device:
     Raises:
         InputError: there is no such device here.
     """
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):  # the latter from a torch without CUDA
         raise InputError(f"There is no device {name!r} here: name another, or cpu.") from None

@@ -32,7 +32,7 @@ ALTERNATIVES = 3
 # is likelier to answer. Flat from 5 to 20 on three kinds of text: see tests/bench/readers.md.
 RETRIEVAL_WEIGHT = 10.0
 
-# Retrieval score behind the best passage from which on a passage is not read. It spares a fourth of the
+# Retrieval score behind the best passage from which on a passage is not read. It spares a third of the
 # passages on news_d, where the best span of no question stands in one of them: see tests/bench/speed.md.
 CANNOT_WIN = 0.3
 READ_TOGETHER = 32  # questions of a batch
@@ -61,7 +61,7 @@ class ArticleQA:
         self._store = index if isinstance(index, Store) else None
         self._reader = reader
         self._calibration = calibration
-        self._memory = memory or Memory(reader)
+        self._memory = memory or Memory.of(reader)
 
     @property
     def index(self) -> Index:
@@ -187,7 +187,10 @@ class ArticleQA:
         return Dialogue(self)
 
     def answer_batch(self, questions: Iterable[str]) -> list[Answer]:
-        """Answer questions, in order: each as `answer` does, but faster, as passages are read together."""
+        """Answer questions, in order: each as `answer` does, but faster, as passages are read together.
+
+        `seconds` of each is its share of what those that were read together took.
+        """
         return [answer for some in _batched(questions, READ_TOGETHER) for answer, _ in self._answered(some)]
 
     def spans(self, question: str, retrieved: Sequence[Retrieved]) -> list[Span]:
@@ -250,9 +253,18 @@ class ArticleQA:
         )
         return answer, decision_score(right, absent)
 
+    def reach(self) -> None:
+        """See that the documents can be read, without reading them.
+
+        Raises:
+            InputError: they cannot.
+        """
+        if self._store:
+            self._store.database.generation()
+
     def apart(self) -> ArticleQA:
-        """Over the same documents, with a memory of its own: what it is asked goes when it goes."""
-        return ArticleQA(self._documents, self._reader, self._calibration)
+        """Over the same documents, but what it is asked is remembered for itself alone, and goes with it."""
+        return ArticleQA(self._documents, self._reader, self._calibration, self._memory.apart())
 
     def _with(self, index: Index, memory: Memory | None = None) -> ArticleQA:
         return ArticleQA(index, self._reader, self._calibration, memory)

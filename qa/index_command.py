@@ -126,7 +126,7 @@ def _put_by_ray(store: Store, files: list[Path], bar: Bar, options: argparse.Nam
         from index import bulk  # noqa: PLC0415  # Ray is an extra, and slow to import
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{error.name} is not installed: pip install "article-qa[scale]" brings what --ray needs.'
+            f'{error.name} is not installed: pip install ".[scale]" brings what --ray needs.'
         ) from None
     outcomes = bulk.add(files, bulk.StoreTarget(store), options.embedder, options.ray)
     with closing(outcomes):  # ends the cluster's work at once where we are interrupted

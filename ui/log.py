@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from qa import Answer, ArticleQA
+from qa import Answer
 
 logger = logging.getLogger("article_qa")
 
@@ -21,8 +21,8 @@ def write_log() -> None:
     logger.propagate = False  # the lines of the command begin with its name
 
 
-def log_answer(answer: Answer, engine: ArticleQA) -> None:
-    """Log an answer of an engine; what is said to small talk is none."""
+def log_answer(answer: Answer) -> None:
+    """Log an answer; what is said to small talk is none."""
     if answer.reply or not logger.isEnabledFor(logging.INFO):
         return
     line = {
@@ -30,6 +30,5 @@ def log_answer(answer: Answer, engine: ArticleQA) -> None:
         "seconds": round(answer.seconds, 4),
         "answered": answer.answered,
         "confidence": round(answer.confidence, 4),
-        "documents": len(engine.index.documents),
     }
     logger.info(json.dumps(line))

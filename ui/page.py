@@ -75,10 +75,10 @@ class ChatPage:
             the Answer as JSON: `answered`, `text`, `confidence`, `title`, `start`, `end`, `sentence`...
         """
         try:
-            answer = self._engine.answer(question)
-            log_answer(answer, self._engine)
+            answer = self._engine.apart().answer(question)  # nobody's questions are remembered for others
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
+        log_answer(answer)
         return answer.to_dict()
 
     def _connect(self) -> None:
@@ -232,9 +232,10 @@ class ChatPage:
         elif event.verdict == "marked":
             if event.place is None:
                 return self._corrected(correction_bar(event.turn, nothing_marked=True))
-            document = session.documents.get(event.place["document"], document)
             right = (event.place["start"], event.place["end"])
         try:
+            if event.verdict == "marked":
+                document = session.documents.get(event.place["document"], document)
             self._feedback.add(turn.answer.understood_as or turn.question, document, right)
         except InputError as error:
             return self._corrected(error_bubble(str(error)))

@@ -87,12 +87,11 @@ class Session:
             return Turn(question, answer, document=engine.index.documents[place.document] if place else None)
 
         try:
-            over = self._over(document_id)
-            self.turns.append(over.steadily(turn))
-            if answer := self.turns[-1].answer:
-                log_answer(answer, over)
+            self.turns.append(self._over(document_id).steadily(turn))
         except InputError as error:
             self.turns.append(Turn(question, error=str(error)))
+        if answer := self.turns[-1].answer:
+            log_answer(answer)
 
     def take_back(self) -> None:
         """Forget the last turn, if there is one."""
@@ -103,6 +102,8 @@ class Session:
         """Forget the conversation."""
         self.turns.clear()
         self._dialogue.forget()
+        with self._replacing:
+            self._engine, self._one = self._engine.apart(), None
 
     def add(self, document: Document, progress: Progress) -> None:
         """Add a document; one that is there already is passed over.

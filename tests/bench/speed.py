@@ -207,7 +207,7 @@ def show(title: str, count: int, results: Results) -> None:
 
 def installed(distributions: Iterable[str]) -> int:
     """Bytes of distributions with everything they require."""
-    waiting, seen, size = [Requirement(name) for name in distributions], set(), 0
+    waiting, seen, counted, size = [Requirement(name) for name in distributions], set(), set(), 0
     while waiting:
         requirement = waiting.pop()
         if str(requirement) in seen:
@@ -223,8 +223,8 @@ def installed(distributions: Iterable[str]) -> int:
                 needed.marker = None
                 waiting.append(needed)
         name = distribution.metadata["Name"]
-        if name not in seen:
-            seen.add(name)
+        if name not in counted:
+            counted.add(name)
             paths = [Path(str(distribution.locate_file(file))) for file in distribution.files or ()]
             size += sum(path.stat().st_size for path in paths if path.is_file())
     return size

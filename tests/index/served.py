@@ -31,6 +31,8 @@ def served(folder: Path, port: int) -> Iterator[None]:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 time.sleep(0.05)
+            else:
+                raise TimeoutError(f"milvus-lite server did not listen for {PATIENCE} s")
             yield
         finally:
             process.kill()

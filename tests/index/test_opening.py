@@ -83,8 +83,7 @@ sys.exit(main(["ask", "Who?", "--index", "milvus:nowhere"]))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line == (
-        "article-qa: milvus:nowhere needs pymilvus, which is not installed: "
-        'pip install "article-qa[scale]" brings it.'
+        'article-qa: milvus:nowhere needs pymilvus, which is not installed: pip install ".[scale]" brings it.'
     )
 
 

@@ -299,3 +299,11 @@ def test_readers_in_other_processes_see_whole_writes_only(tmp_path):
     writes, readings = together(4, 2, tmp_path / "shelf")
     assert writes > 2
     assert readings > 2
+
+
+def test_documents_that_are_listed_and_not_there_are_one_sentence(shelf, monkeypatch):
+    shelf.put(ADA)
+    for name in ("row", "vectors"):
+        monkeypatch.setattr(shelf.database, name, lambda first: None)
+    with pytest.raises(InputError, match="lists documents that it does not hold: run `article-qa index check"):
+        shelf.view()

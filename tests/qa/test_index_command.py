@@ -194,9 +194,7 @@ def test_ray_that_is_not_installed_is_one_sentence(papers, tmp_path, monkeypatch
     monkeypatch.delattr("index.bulk", raising=False)
     assert main(["index", "add", "--ray", str(tmp_path / "shelf"), str(papers)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert (
-        line == 'article-qa: ray is not installed: pip install "article-qa[scale]" brings what --ray needs.'
-    )
+    assert line == 'article-qa: ray is not installed: pip install ".[scale]" brings what --ray needs.'
 
 
 def test_ray_is_not_imported_unasked(papers, tmp_path):

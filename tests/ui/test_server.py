@@ -85,7 +85,7 @@ def health(url):
 
 def test_it_tells_its_state(chat):
     status, facts = health(chat)
-    assert (status, facts["status"], facts["documents"]) == (200, "ok", 1)
+    assert (status, set(facts), facts["status"]) == (200, {"status", "version", "seconds"}, "ok")
     assert facts["version"] == version("article-qa")
     assert 0 < facts["seconds"] <= health(chat)[1]["seconds"]
 
@@ -100,12 +100,12 @@ def test_its_state_follows_the_index(chats, tmp_path):
             url = chats.start(
                 "--index", str(shelf), environment=os.environ | {"ARTICLE_QA_AUTH": "ada:secret"}
             )
-            assert health(url)[1]["documents"] == 1
-    assert health(url)[1]["documents"] == 2
+            assert health(url)[0] == 200
+    assert health(url)[0] == 200
     shelf.rename(away)
     status, facts = health(url)
     assert (status, facts["status"]) == (503, "unavailable")
-    assert facts["error"].startswith(f"{shelf} cannot be used (")
+    assert str(tmp_path) not in json.dumps(facts)  # nobody had to give a password
     away.rename(shelf)
     assert health(url)[0] == 200
 
@@ -117,9 +117,9 @@ def test_answers_are_logged_without_their_texts(chats):
     with pytest.raises(AppError):
         client.predict(" ", api_name="/answer")
     lines = [json.loads(line) for line in chats.stop(url).splitlines()]
-    assert [set(line) for line in lines] == [{"time", "seconds", "answered", "confidence", "documents"}] * 3
+    assert [set(line) for line in lines] == [{"time", "seconds", "answered", "confidence"}] * 3
     for line, answer in zip(lines, given, strict=True):
-        assert (line["answered"], line["documents"]) == (answer["answered"], 1)
+        assert line["answered"] == answer["answered"]
         assert line["confidence"] == pytest.approx(answer["confidence"], abs=1e-4)
         assert line["seconds"] == pytest.approx(answer["seconds"], abs=1e-4)
         assert abs(datetime.now(UTC) - datetime.fromisoformat(line["time"])) < timedelta(minutes=5)

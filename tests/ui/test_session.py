@@ -202,11 +202,13 @@ def test_a_server_that_goes_away_is_a_turn_of_the_conversation(tmp_path):
     port = free_port()
     name = f"milvus+http://127.0.0.1:{port}/papers"
     with served(tmp_path / "data", port):
-        index = MilvusIndex(name, load_embedder(), create=True, limit=1.5)
+        index = MilvusIndex(name, load_embedder(), create=True)
         index.put(ACME)
         session = Session(ArticleQA(index, load_reader(), Calibration.load(BUNDLED)))
         assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
+    index.database.rows._server.limit = 1.5
     assert "has not answered for 1.5 s (it cannot be reached)" in asked(session, "Who leads Acme?").error
+    index.database.rows._server.limit = 30.0
     with served(tmp_path / "data", port):
         assert asked(session, "Who leads Acme?").answer.text == "Ada Berg"
         index.close()
