@@ -26,15 +26,15 @@ SIZES = (10_000_000, 100_000_000, 1_000_000_000)  # passages
 LOADS = (10, 1_000)  # questions a second
 
 # Measured on two cores with AVX-512 VNNI.
-EMBEDDED = 226 / 2  # passages a second and core, read to stored: tests.bench.shelf
-WRITTEN = 2_400  # passages a second that the one writing process keeps up with: tests.bench.bulk
+EMBEDDED = 391 / 2  # passages a second and core, read to stored: tests.bench.shelf
+WRITTEN = 7_000  # passages a second that the one writing process keeps up with: tests.bench.bulk
 PASSAGE = 505  # characters, the mean of the articles of the SQuAD part and SQuADShifts' new Wikipedia
 WORDS = 58  # different words of a passage, the same mean
 DIMENSIONS = 384  # of all-MiniLM-L6-v2
 SHELF = {100_000: (4.4, 179), 1_000_000: (17.2, 580)}  # ms of vector search, MB resident: tests.bench.shelf
 SHELF_DISK = 1.7  # GB for a million passages: tests.bench.shelf
-READ = 1 / 0.017  # questions a second that two cores read one by one: tests.bench.speed
-READ_TOGETHER = 92  # the same, many at a time
+READ = 1 / 0.0157  # questions a second that two cores read one by one: tests.bench.speed
+READ_TOGETHER = 79  # the same, many at a time
 
 # Cited, or assumed.
 LINKS = 32 * 4  # bytes a vector, of an HNSW graph: [a]
