@@ -33,8 +33,8 @@ WORDS = 58  # different words of a passage, the same mean
 DIMENSIONS = 384  # of all-MiniLM-L6-v2
 SHELF = {100_000: (4.4, 179), 1_000_000: (17.2, 580)}  # ms of vector search, MB resident: tests.bench.shelf
 SHELF_DISK = 1.7  # GB for a million passages: tests.bench.shelf
-READ = 1 / 0.0157  # questions a second that two cores read one by one: tests.bench.speed
-READ_TOGETHER = 79  # the same, many at a time
+READ = 1 / 0.017  # questions a second that two cores read one by one: tests.bench.speed
+READ_TOGETHER = 84  # the same, many at a time
 
 # Cited, or assumed.
 LINKS = 32 * 4  # bytes a vector, of an HNSW graph: [a]
