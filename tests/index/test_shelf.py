@@ -305,5 +305,7 @@ def test_documents_that_are_listed_and_not_there_are_one_sentence(shelf, monkeyp
     shelf.put(ADA)
     for name in ("row", "vectors"):
         monkeypatch.setattr(shelf.database, name, lambda first: None)
-    with pytest.raises(InputError, match="lists documents that it does not hold: run `article-qa index check"):
+    with pytest.raises(
+        InputError, match="lists documents that it does not hold: run `article-qa index check"
+    ):
         shelf.view()
