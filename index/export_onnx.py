@@ -26,9 +26,8 @@ from index.onnx_model import INPUTS
 
 OPSET = 17
 SLOW_FUSIONS = ["SkipLayerNormFusion", "EmbedLayerNormFusion", "BiasGeluFusion"]
-PRODUCTS = (
-    6  # of a layer, with weights: query, key, value, their output, and the two of the feed-forward part
-)
+# Of a layer, with weights: query, key, value, their output, and the two of the feed-forward part.
+PRODUCTS = 6
 
 
 def export_int8(model: nn.Module, outputs: Sequence[str], path: Path) -> None:

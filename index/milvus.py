@@ -26,8 +26,8 @@ from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
 from index.milvus_database import MilvusDatabase, words_of
 from index.milvus_rows import Hit, Record
-from index.passages import Passage, page_of, split_passages
-from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
+from index.passages import Passage, page_of
+from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, embedded
 
 __all__ = ["MilvusDatabase", "MilvusIndex", "MilvusView"]
 
@@ -334,8 +334,7 @@ class MilvusIndex:
         """
         if self.database.holds(document):
             return False
-        passages = split_passages(document)  # the long part, during which others read and write
-        vectors = encode(self._embedder, [passage.text for passage in passages], progress)
+        passages, vectors = embedded(document, self._embedder, progress)  # meanwhile others read and write
         return self.database.insert(document, passages, vectors)
 
     def remove(self, document_ids: Iterable[str]) -> int:

@@ -24,9 +24,9 @@ from index.embedder import Embedder
 from index.errors import InputError
 from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
-from index.passages import Passage, split_passages
+from index.passages import Passage
 from index.snapshot import Outdated, Snapshot, damage, is_of, make, newest
-from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, encode
+from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, embedded
 
 BEHIND = 2_000  # passages added, after which their vectors and words are made searchable
 TRIES = 3  # to catch up with others' writes, before these have to wait
@@ -268,8 +268,7 @@ class Shelf:
         """
         if self.database.holds(document):
             return False
-        passages = split_passages(document)  # the long part, during which others read and write
-        vectors = encode(self._embedder, [passage.text for passage in passages], progress)
+        passages, vectors = embedded(document, self._embedder, progress)  # meanwhile others read and write
         new = self.database.insert(document, passages, vectors)
         self._behind += len(passages)
         if self._behind > BEHIND:  # so that no question has to wait for much to be made searchable

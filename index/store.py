@@ -323,6 +323,14 @@ class MemoryIndex:
         self._state = object()
 
 
+def embedded(
+    document: Document, embedder: Embedder, progress: Progress | None = None
+) -> tuple[list[Passage], np.ndarray]:
+    """The passages of a document and their vectors, float32, [passages, dimension]."""
+    passages = split_passages(document)
+    return passages, encode(embedder, [passage.text for passage in passages], progress)
+
+
 def encode(embedder: Embedder, texts: list[str], progress: Progress | None = None) -> np.ndarray:
     """The vectors of many texts, as `Embedder.encode`, with progress after each few."""
     if progress is None:

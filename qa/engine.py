@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -267,7 +268,9 @@ class ArticleQA:
         return ArticleQA(self._documents, self._reader, self._calibration, self._memory.apart())
 
     def _with(self, index: Index, memory: Memory | None = None) -> ArticleQA:
-        return ArticleQA(index, self._reader, self._calibration, memory)
+        other = copy.copy(self)  # not made anew, as it is known that this is no store
+        other._documents, other._store, other._memory = index, None, memory or Memory.of(self._reader)
+        return other
 
     def _changeable(self) -> MemoryIndex | Store:
         if isinstance(self._documents, MemoryIndex):
