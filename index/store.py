@@ -190,6 +190,7 @@ class MemoryIndex:
         self._split = split
         self._documents: dict[str, Document] = {}
         self._passages: dict[int, Passage] = {}
+        self._files: dict[str, str] = {}  # the ids of what files hold; those of one text are one document
         self._next = 0
         self._state = object()
         self._vectors = faiss.IndexIDMap2(faiss.IndexFlatIP(embedder.dimension))
@@ -240,19 +241,14 @@ class MemoryIndex:
         Returns:
             whether what can be found changed.
         """
-        there = document.id in self._documents
-        gone = [
-            identity
-            for identity, other in self._documents.items()
-            if other.source == document.source
-            and identity != document.id
-            and Path(other.source).is_absolute()
-        ]
-        self.remove(gone)
-        if there:
-            return bool(gone)
+        before = self._files.get(document.source, document.id)
+        new = document.id not in self._documents
         self.add([document], progress)
-        return True
+        self._files |= _file(document)
+        left = before != document.id and before not in self._files.values()
+        if left:
+            self.remove([before])
+        return new or left
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Remove documents by their ids; unknown ones are passed over."""
@@ -264,18 +260,22 @@ class MemoryIndex:
             del self._passages[number]
         for identity in gone:
             del self._documents[identity]
+        self._files = {file: identity for file, identity in self._files.items() if identity not in gone}
         self._state = object()
 
     def only(self, document_ids: Iterable[str]) -> MemoryIndex:
         """A new index of some of these documents; nothing is embedded again."""
         part = MemoryIndex(self._embedder, self._split)
         part._take(*self._parts(document_ids))
+        part._files = {file: i for file, i in self._files.items() if i in part._documents}
         return part
 
     def joined(self, other: MemoryIndex) -> MemoryIndex:
         """A new index of these documents and another's, of the same embedder; nothing is embedded again."""
         documents, passages, vectors = other._parts(i for i in other._documents if i not in self._documents)
-        return self.extended(documents.values(), passages, vectors)
+        both = self.extended(documents.values(), passages, vectors)
+        both._files = other._files | both._files
+        return both
 
     def extended(
         self, documents: Iterable[Document], passages: Sequence[Passage], vectors: np.ndarray
@@ -319,8 +319,15 @@ class MemoryIndex:
             self._words.add(zip(numbers, (passage.text for passage in passages), strict=True))
         self._passages.update(zip(numbers, passages, strict=True))
         self._documents.update(documents)
+        for document in documents.values():
+            self._files |= _file(document)
         self._next = numbers.stop
         self._state = object()
+
+
+def _file(document: Document) -> dict[str, str]:
+    """The id of a document by its file, if it has one."""
+    return {document.source: document.id} if Path(document.source).is_absolute() else {}
 
 
 def embedded(

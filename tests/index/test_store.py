@@ -12,6 +12,10 @@ FISH = Document.from_text("Fish live in the sea.", title="fish")
 ARTICLE_TEXT = Document.from_text(ARTICLE.read_text())
 
 
+class EnoughError(Exception):
+    pass
+
+
 @pytest.fixture
 def index(embedder):
     return MemoryIndex(embedder)
@@ -141,9 +145,6 @@ def test_only_no_document(index):
 
 
 def test_progress_is_told_and_may_end_it(index):
-    class EnoughError(Exception):
-        pass
-
     long = Document.from_text(
         "".join(f"Hall {number} holds {number} fishes of one kind. " for number in range(4000))
     )
@@ -177,3 +178,36 @@ def test_joined_with_another(index, embedder):
     assert len(both.search_vectors("Ghosn", 1000)[0]) == len(both.passages)
     assert list(index.documents) == [GHOSN.id, FISH.id]
     assert list(MemoryIndex(embedder).joined(MemoryIndex(embedder)).documents) == []
+
+
+def file(name, text):
+    return Document.from_text(text, title=name, source=f"/papers/{name}")
+
+
+def test_a_new_version_of_a_file_takes_the_place_of_the_old_one(index):
+    assert index.put(file("a", "Fish live in the sea."))
+    assert index.put(file("a", "Fish live in rivers."))
+    assert not index.put(file("a", "Fish live in rivers."))
+    assert [document.text for document in index.documents.values()] == ["Fish live in rivers."]
+
+
+def test_a_text_of_two_files_stays_while_one_of_them_holds_it(index, embedder):
+    assert index.put(file("a", FISH.text))
+    assert not index.put(file("b", FISH.text))
+    whole = MemoryIndex(embedder).joined(index.only(index.documents))
+    for each in (index, whole):
+        assert each.put(file("a", GHOSN.text))
+        assert list(each.documents) == [FISH.id, GHOSN.id]
+        assert each.put(file("b", GHOSN.text))
+        assert list(each.documents) == [GHOSN.id]
+
+
+def test_the_old_version_stays_when_adding_the_new_one_is_stopped(index):
+    index.put(file("a", FISH.text))
+
+    def stop(done, of):
+        raise EnoughError
+
+    with pytest.raises(EnoughError):
+        index.put(file("a", GHOSN.text), stop)
+    assert list(index.documents) == [FISH.id]
