@@ -265,7 +265,9 @@ class ArticleQA:
 
     def apart(self) -> ArticleQA:
         """Over the same documents, but what it is asked is remembered for itself alone, and goes with it."""
-        return ArticleQA(self._documents, self._reader, self._calibration, self._memory.apart())
+        other = copy.copy(self)
+        other._memory = self._memory.apart()
+        return other
 
     def _with(self, index: Index, memory: Memory | None = None) -> ArticleQA:
         other = copy.copy(self)  # not made anew, as it is known that this is no store

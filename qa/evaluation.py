@@ -193,7 +193,8 @@ def of_paragraph(question: GoldQuestion) -> GoldQuestion:
 
 def ask(engine: ArticleQA, question: GoldQuestion) -> Prediction:
     """Ask one question as people do, and note what is needed to judge the answer."""
-    answer, score = engine.answer_with_score(question.question)
+    # Apart, as a question whose words another had would be remembered, and seem fast.
+    answer, score = engine.apart().answer_with_score(question.question)
     candidates: list[Quote] = list(answer.alternatives)
     if answer.answered:
         place = answer.text, answer.document, answer.title, answer.start, answer.end, answer.page

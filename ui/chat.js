@@ -1,4 +1,6 @@
 // Runs when the document pane is on the page. Buttons anywhere on it that carry data become events of the pane.
+const MARGIN = 24; // pixels
+
 const scrollToMark = () => {
   const pane = element.querySelector(".document");
   if (!pane) return;
@@ -6,6 +8,19 @@ const scrollToMark = () => {
   // Within the pane only: the page itself stays where the reader is.
   pane.scrollTop = mark ? mark.offsetTop - pane.clientHeight / 3 : 0;
 };
+
+// The last turn is shown, from its question on where it is longer than the conversation is high.
+let messages = 0;
+const scrollToLastTurn = () => {
+  const before = messages;
+  const log = document.querySelector("#conversation [role=log]");
+  messages = log ? log.querySelectorAll(".question, .answer, .abstention, .reply, .error").length : 0;
+  if (messages <= before) return;
+  const last = [...log.querySelectorAll(".question")].pop();
+  if (last) log.scrollTop += last.getBoundingClientRect().top - log.getBoundingClientRect().top - MARGIN;
+};
+// Gradio may make the conversation anew when the page is loaded, so it is the page that is observed.
+new MutationObserver(scrollToLastTurn).observe(document.body, { childList: true, subtree: true });
 
 // The selected text in the document, by its characters (code points, as Python counts them).
 const selected = () => {

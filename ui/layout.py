@@ -34,6 +34,7 @@ class Layout:
                 self.conversation = gr.Chatbot(
                     label="Conversation", show_label=False, elem_id="conversation",
                     height="calc(100vh - 17rem)", min_height=300, buttons=[], layout="bubble",
+                    autoscroll=False,  # chat.js scrolls
                     placeholder="Answers are the document’s exact words, with the place where they stand.",
                     examples=[{"text": question} for question in examples] or None,
                 )  # fmt: skip

@@ -1,7 +1,7 @@
 import json
 import logging
 import types
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -22,6 +22,7 @@ QUESTIONS = [
     ("d", "Who is the chief engineer?", "Miguel Costa", SECOND),
     ("e", "How many people died in the flood in Lima?", None, SECOND),
 ]
+READ = ArticleQA._spans
 TIMES = ("latency_p50_ms", "latency_p95_ms", "questions_per_second")
 
 
@@ -258,3 +259,12 @@ def test_predictions_come_one_by_one(formats):
 
 def test_public_name_is_the_function():
     assert qa.evaluate is evaluate  # no submodule has taken its name
+
+
+def test_words_that_were_asked_before_are_read_again(monkeypatch):
+    reads = []
+    monkeypatch.setattr(ArticleQA, "_spans", lambda self, asked: reads.extend(asked) or READ(self, asked))
+    (question,) = load_questions(GOLD, [Document.from_text(ARTICLE.read_text())])[:1]
+    asked = list(predict([question, replace(question, id="again")], "article"))
+    assert len(reads) == len(asked) == 2
+    assert asked[0].text == asked[1].text

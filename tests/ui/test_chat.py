@@ -33,7 +33,7 @@ def answers(page):
 
 
 def replies(page):
-    return page.locator(".answer, .abstention, #conversation .error")
+    return page.locator(".answer, .abstention, .reply, #conversation .error")
 
 
 def marked(page):
@@ -331,6 +331,19 @@ def test_questions_and_documents_are_shown_as_they_are_never_as_markup(chat, vis
         == 0
     )
     assert [url for url in asked if url.endswith("/x")] == []
+
+
+def test_a_long_reply_is_read_from_its_beginning(chat, visit):
+    page = visit(chat, viewport=PHONE)
+    for number, question in enumerate(("Where was Carlos Ghosn arrested?", "What is this article about?")):
+        ask(page, question)
+        expect(replies(page)).to_have_count(number + 1)
+        page.wait_for_timeout(500)  # where it would be scrolled away
+        expect(page.locator(".question").last).to_be_in_viewport(ratio=1)
+    high, room = (page.locator(each).bounding_box()["height"] for each in (".reply", "#conversation"))
+    assert high > room
+    ask(page, "Where was Carlos Ghosn arrested?")
+    expect(replies(page).last.locator(".place").last).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
