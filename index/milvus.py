@@ -26,7 +26,7 @@ from index.fingerprint import PROBE, check_embedder
 from index.inspection import check, repair
 from index.milvus_database import MilvusDatabase, words_of
 from index.milvus_rows import Hit, Record
-from index.passages import Passage, page_of
+from index.passages import Passage, page_of, split_passages
 from index.store import Entry, Gone, Hits, MemoryIndex, Progress, Size, embedded
 
 __all__ = ["MilvusDatabase", "MilvusIndex", "MilvusView"]
@@ -334,8 +334,19 @@ class MilvusIndex:
         """
         if self.database.holds(document):
             return False
-        passages, vectors = embedded(document, self._embedder, progress)  # meanwhile others read and write
+        # Meanwhile others read and write.
+        passages, vectors = self._copied(document) or embedded(document, self._embedder, progress)
         return self.database.insert(document, passages, vectors)
+
+    def _copied(self, document: Document) -> tuple[list[Passage], np.ndarray] | None:
+        """The passages and vectors of another file of the same text; None where there is none."""
+        record = self.database.records([document.id]).get(document.id)
+        if record is None:
+            return None
+        passages, vectors = split_passages(document), self.database.matrix(record)
+        bounds = [(passage.start, passage.end) for passage in passages]
+        same = self.database.bounds(record).tolist() == [*map(list, bounds)] and len(vectors) == len(passages)
+        return (passages, vectors) if same else None
 
     def remove(self, document_ids: Iterable[str]) -> int:
         """Remove documents by their ids, all at once; unknown ones are passed over. Returns how many."""

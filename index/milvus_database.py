@@ -2,13 +2,15 @@
 
 Three collections, whose names begin with the index's: the passages with their vectors and words, each known
 by a number; the texts, in pieces, as a string in Milvus has at most 65,535 bytes; and the documents. A
-document's passages and pieces have a version, the number of its first passage, drawn at random, so that
-writers need not agree. They count only where a row of a document names that version: this row is the one
-point at which an add, a replacement or a removal happens, whatever is interrupted before or after.
+file's passages and pieces have a version, the number of its first passage, drawn at random, so that writers
+need not agree. They count only where the file's row names that version: this row is the one point at which an
+add, a replacement or a removal happens, whatever is interrupted before or after. Files of one text are one
+document, but each has a version of its own, so that none depends on what becomes of another.
 
 Every write changes the generation, a token, before and after that row is written: a reader that finds the
 same token before and after it looked met no write between. Whoever begins to write or to delete a version
-leaves a lease with it, so that others neither take its rows for left over nor begin to share them.
+leaves a lease with it, so that others do not take its rows for left over. Whoever has written deletes what
+its file had before: all versions of it that have neither a lease nor the file's row, whoever wrote them.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from index.milvus_rows import (
     INDEX,
     LEASE,
     PIECES_TOGETHER,
+    ROWS,
     TOGETHER,
     MilvusRows,
     Record,
@@ -50,7 +53,7 @@ FIRST, LAST = 1, 2**62  # of the numbers that passages have
 PIECE = 16_000  # characters of a text, at most 64,000 bytes
 LEASED = 600.0  # seconds since its last sign of life, after which a writer is taken for one that was killed
 
-_under_way: dict[int, dict[str, Any]] = {}  # versions that this process writes or deletes, and why
+_under_way: dict[int, str] = {}  # versions that this process writes or deletes, and why
 
 
 class MilvusDatabase:
@@ -234,48 +237,40 @@ class MilvusDatabase:
             whether what can be found changed.
         """
         with self.rows.writing:
-            before = self._held(document)
-            new = not self._share(document)
-            if new:
-                before = self._put(document, passages, vectors)
-            left = before is not None and before.id != document.id
-            return (self._release(before.version) if before and left else False) or new
+            new = document.id not in self.records([document.id])
+            before = self.rows.get(key := digest(key_of(document)))
+            record = Record(
+                key, document.id, _draw(passages), document.title, stored(document.source),
+                0, 0, len(document.text), len(document.page_starts), time.time_ns(),
+            )  # fmt: skip
+            self._put(record, document, passages, vectors)
+            return new or (before is not None and not self.records([before["document"]]))
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by their ids, all at once; unknown ones are passed over. Returns how many."""
         with self.rows.writing:
             records = self.rows.records("document", ids)
+            versions = [record.version for record in records]
             if records:
-                with self._changing():
-                    self.rows.drop([record.key for record in records])
-            for version in dict.fromkeys(record.version for record in records):
-                self._release(version)
+                with self._lease("deleting", versions):
+                    with self._changing():
+                        self.rows.drop_records(records)
+                    self._erase(versions)
             return len({record.id for record in records})
 
     def mend(self, first: int, passages: Sequence[Passage], vectors: np.ndarray) -> None:
         """Give a document passages and vectors made anew, as a new version; one that is gone stays gone."""
         with self.rows.writing:
-            records = self.rows.records("version", [first])
-            document = self.document(records[0]) if records else None
-            if document is None:
-                return
-            with self._lease(version := _draw(passages), "adding", document.id):
-                pieces = self._write(version, document, passages, vectors)
-                # Asked again, as that took long: others may have replaced or removed it meanwhile.
-                records = self.rows.records("version", [first])
-                self._commit(
-                    replace(record, version=version, passages=len(passages), pieces=pieces)
-                    for record in records
-                )
-                if not records:
-                    self._erase(version)
-            self._release(first)
+            for record in self.rows.records("version", [first]):
+                if document := self.document(record):
+                    new = replace(record, version=_draw(passages))
+                    self._put(new, document, passages, vectors, instead=first)
 
     def clear(self, version: int) -> None:
         """Take away what an interrupted write left: its rows, unless they count, and its lease."""
         with self.rows.writing, self._changing():  # it may not have said that it was done
             if not self.rows.records("version", [version]):
-                self._erase(version)
+                self._erase([version])
             self.rows.drop([f"{LEASE}-{version}"])
 
     def _open(self, probe: np.ndarray | None) -> None:
@@ -295,38 +290,28 @@ class MilvusDatabase:
         self._index = str(facts["index"])
         self.probe: np.ndarray = np.frombuffer(base64.b64decode(facts["probe"]), "<f2").astype(np.float32)
 
-    def _share(self, document: Document) -> bool:
-        """Let the document's file have a version that is there already; whether there was one."""
-        known = self.records([document.id]).get(document.id)
-        if known is None:
-            return False
-        source = stored(document.source)
-        own = replace(
-            known, key=digest(key_of(document)), source=source, title=document.title, since=time.time_ns()
-        )
-        self._commit([own])
-        # Its last file may have left it at the same time. Either that writer has seen our row, and keeps the
-        # version, or we see its lease.
-        lease = self.rows.facts(f"{LEASE}-{known.version}")
-        return lease is None or lease["why"] != "deleting"
+    def _put(
+        self,
+        record: Record,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: np.ndarray,
+        instead: int | None = None,
+    ) -> None:
+        """Write a version and let its file have it.
 
-    def _held(self, document: Document) -> Record | None:
-        """The record of the document's file, whatever text that has."""
-        row = self.rows.get(digest(key_of(document)))
-        return Record.of(row) if row else None
-
-    def _put(self, document: Document, passages: Sequence[Passage], vectors: np.ndarray) -> Record | None:
-        """Write a version and let it count; returns what it takes the place of."""
-        now = time.time_ns()
-        with self._lease(version := _draw(passages), "adding", document.id):
-            pieces = self._write(version, document, passages, vectors)
-            record = Record(
-                digest(key_of(document)), document.id, version, document.title, stored(document.source),
-                len(passages), pieces, len(document.text), len(document.page_starts), now, now,
-            )  # fmt: skip
-            before = self._held(document)  # only now, as another process may have put one there meanwhile
-            self._commit([record])
-        return before
+        Args:
+            record: of the file, with the version; how much there is of it is counted here.
+            document: that the file holds.
+            passages: of the document.
+            vectors: of the passages, [passages, dimension].
+            instead: the version that the file has to have until then; None: whatever it has.
+        """
+        with self._lease("adding", [record.version]):
+            pieces = self._write(record.version, document, passages, vectors)
+            record = replace(record, passages=len(passages), pieces=pieces)
+            self._commit(record, instead)
+        self._sweep(record.key)
 
     def _write(
         self, version: int, document: Document, passages: Sequence[Passage], vectors: np.ndarray
@@ -342,35 +327,62 @@ class MilvusDatabase:
                 for k in range(begin, min(begin + TOGETHER, len(passages)))
             ]  # fmt: skip
             self.rows.call("upsert", PASSAGES, rows)
-            self._renew(version)
+            self._renew([version])
+        key = digest(key_of(document))
         whole = f"{json.dumps(document.page_starts)}\n{document.text}"
         pieces = [whole[k : k + PIECE] for k in range(0, len(whole), PIECE)]
         for begin in range(0, len(pieces), PIECES_TOGETHER):
             some = enumerate(pieces[begin : begin + PIECES_TOGETHER], version + begin)
             rows = [
-                {"number": number, "version": version, "text": piece, "nothing": NOTHING}
+                {
+                    "number": number, "version": version, "text": piece, "nothing": NOTHING,
+                    "file": key if number == version else "",
+                }
                 for number, piece in some
-            ]
+            ]  # fmt: skip
             self.rows.call("upsert", TEXTS, rows)
-            self._renew(version)
+            self._renew([version])
         return len(pieces)
 
-    def _release(self, version: int) -> bool:
-        """A file has no longer the text of this version: delete it, unless another file has that text."""
-        with self._lease(version, "deleting", ""):
-            if self.rows.records("version", [version]):
-                return False
-            self._erase(version)
-            return True
-
-    def _erase(self, version: int) -> None:
-        for name in (PASSAGES, TEXTS):
-            self.rows.call("delete", name, filter=f"version == {version}")
-
-    def _commit(self, records: Iterable[Record]) -> None:
-        """Let files have versions that are written: the one point at which that happens to each."""
+    def _commit(self, record: Record, instead: int | None) -> None:
+        """Let a file have a version that is written: the one point at which that happens."""
         with self._changing():
-            self.rows.put([record.row() for record in records])
+            # Asked last, as the writing took long: others may have replaced or removed it meanwhile.
+            if instead is None or self.rows.records("version", [instead]):
+                self.rows.put([record.row()])
+        while instead is None and self._is_lost(record):
+            with self._changing():
+                self.rows.put([record.row()])
+
+    def _is_lost(self, record: Record) -> bool:
+        """Whether a row that was just written was taken for the one before it.
+
+        No call of Milvus tests and writes at once, not even a deletion by a filter. So whoever removes or
+        mends what the file held before may meet the new row; who means to remove that says so by a lease.
+        """
+        row = self.rows.get(record.key)
+        if row and Record.of(row).added >= record.added:
+            return False
+        lease = self.rows.facts(f"{LEASE}-{record.version}")
+        return lease is not None and lease["why"] == "adding"
+
+    def _sweep(self, key: str) -> None:
+        """Delete the versions of a file that do not count and that nobody is writing or deleting."""
+        there = self.rows.versions(key)
+        if not there:  # it was removed meanwhile
+            return
+        leases = self.rows.of_kind(LEASE, f"version in {json.dumps(there)}")
+        row = self.rows.get(key)  # read last: what has lost its lease before has had its time to count
+        kept = {int(each["version"]) for each in ([*leases, row] if row else leases)}
+        if old := [version for version in there if version not in kept]:
+            with self._lease("deleting", old):
+                self._erase(old)
+
+    def _erase(self, versions: Sequence[int]) -> None:
+        for begin in range(0, len(versions), ROWS):
+            some = json.dumps(versions[begin : begin + ROWS])
+            for name in (PASSAGES, TEXTS):
+                self.rows.call("delete", name, filter=f"version in {some}")
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -384,19 +396,21 @@ class MilvusDatabase:
         self.rows.put([line(GENERATION, GENERATION, facts)])
 
     @contextlib.contextmanager
-    def _lease(self, version: int, why: str, identity: str) -> Iterator[None]:
-        """Say that a version is being written or deleted; it is said on where that is interrupted."""
-        _under_way[version] = {"why": why, "document": identity}
+    def _lease(self, why: str, versions: Sequence[int]) -> Iterator[None]:
+        """Say that versions are being written or deleted; it is said on where that is interrupted."""
+        _under_way.update(dict.fromkeys(versions, why))
         try:
-            self._renew(version)
+            self._renew(versions)
             yield
-            self.rows.drop([f"{LEASE}-{version}"])
+            self.rows.drop([f"{LEASE}-{version}" for version in versions])
         finally:
-            _under_way.pop(version, None)  # another index of this process may have left it before
+            for version in versions:
+                _under_way.pop(version, None)  # another index of this process may have left it before
 
-    def _renew(self, version: int) -> None:
-        facts = _under_way.get(version, {"why": "deleting", "document": ""}) | {"time": time.time()}
-        self.rows.put([line(f"{LEASE}-{version}", LEASE, facts, version=version)])
+    def _renew(self, versions: Sequence[int]) -> None:
+        now = time.time()
+        facts = {version: {"why": _under_way.get(version, "deleting"), "time": now} for version in versions}
+        self.rows.put([line(f"{LEASE}-{v}", LEASE, facts[v], version=v) for v in versions])
 
     def _is_alive(self, version: int, facts: dict[str, Any]) -> bool:
         """Whether the writer that left a lease may be at it; Milvus Lite has no other than this one."""

@@ -24,6 +24,7 @@ SEARCHING = 8  # threads, of questions asked at the same time
 _IDENTITY = re.compile("[0-9a-f]{16}")  # what an id of a document may be
 _COLUMNS = ["key", "document", "version", "facts"]
 _PLACE = ["number", "document", "version", "start", "end"]
+_PAIR = ("key", "version")
 _STRONG = {"consistency_level": "Strong"}  # what was written before is read
 
 
@@ -34,15 +35,14 @@ class Record:
     Attributes:
         key: digest of the file's path.
         id: of the document that it holds.
-        version: of the document's passages and pieces, which files of one text share.
+        version: of its passages and pieces.
         title: of the document.
         source: the file's path.
         passages: how many there are.
         pieces: of the text, how many.
         characters: of the text.
         pages: of the document, 0 where there are none.
-        added: when the version was, nanoseconds.
-        since: when the file got this text, nanoseconds.
+        added: when the file got this text, nanoseconds.
     """
 
     key: str
@@ -55,7 +55,6 @@ class Record:
     characters: int
     pages: int
     added: int
-    since: int
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Record:
@@ -70,9 +69,9 @@ class Record:
         return line(self.key, DOCUMENT, facts, self.id, self.version)
 
     @property
-    def age(self) -> tuple[int, int, str]:
+    def age(self) -> tuple[int, str]:
         """What the oldest comes first by."""
-        return self.added, self.since, self.key
+        return self.added, self.key
 
 
 class Hit(NamedTuple):
@@ -137,6 +136,11 @@ class MilvusRows:
     def drop(self, keys: list[str]) -> None:
         """Delete rows of the documents' collection by their keys."""
         self.call("delete", DOCUMENTS, ids=keys)
+
+    def drop_records(self, records: list[Record]) -> None:
+        """Delete records; those of files that have another version by now stay."""
+        keys, versions = (json.dumps([getattr(record, name) for record in records]) for name in _PAIR)
+        self.call("delete", DOCUMENTS, filter=f"key in {keys} and version in {versions}")
 
     def get(self, key: str) -> dict[str, Any] | None:
         """A row of the documents' collection."""
@@ -203,6 +207,11 @@ class MilvusRows:
             "query", name, filter=f"version == {version}", output_fields=["count(*)"], **_STRONG
         )
         return int(found[0]["count(*)"])
+
+    def versions(self, key: str) -> list[int]:
+        """The versions of a file of which there are texts, whether they count or not."""
+        found = self.call("query", TEXTS, filter=f'file == "{key}"', output_fields=["version"], **_STRONG)
+        return [int(row["version"]) for row in found]
 
     def search(self, vector: np.ndarray, words: str, count: int) -> tuple[list[Hit], list[Hit]]:
         """The best passages of any version by their vectors and by their words, best first.

@@ -8,7 +8,7 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from index.milvus_server import Server
 
-SCHEMA = 1  # raised by a change that earlier versions cannot read
+SCHEMA = 2  # raised by a change that earlier versions cannot read
 PASSAGES, TEXTS, DOCUMENTS = "passages", "texts", "documents"
 VECTOR, WORDS, WEIGHTS = "vector", "words", "words_weights"  # of a passage; the weights are the server's
 LONGEST = 65_535  # bytes of a string
@@ -30,7 +30,7 @@ def create(server: Server, collection: str, dimension: int, *, exact: bool) -> N
     """
     layouts = {
         PASSAGES: _passages(dimension, exact=exact),
-        TEXTS: _rows("number", DataType.INT64, {"text": LONGEST}, ["version"]),
+        TEXTS: _rows("number", DataType.INT64, {"text": LONGEST, "file": 64}, ["version", "file"]),
         DOCUMENTS: _rows(
             "key", DataType.VARCHAR, {"kind": 16, "document": 16, "facts": LONGEST}, ["document", "version"]
         ),

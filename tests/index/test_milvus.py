@@ -116,16 +116,28 @@ def test_removing_passes_over_what_is_not_there(index):
     assert not rows(index, TEXTS)
 
 
-def test_a_text_stays_while_one_of_its_files_has_it(index):
+def test_a_text_stays_while_one_of_its_files_has_it(index, monkeypatch):
     copy = replace(ADA, source="/b/copy.txt")
     assert index.put(ADA)
-    assert not index.put(copy)
-    assert len(rows(index, PASSAGES)) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "_embedder", None)  # its vectors are there already
+        assert not index.put(copy)
+    assert len(rows(index, PASSAGES)) == 2
+    assert index.size() == (1, 1)
+    assert [hit.passage.text for hit in retrieve(index.view(), "Who?", 5)] == [ADA.text]
     assert index.put(BEN)
     assert [entry.source for entry in index.database.entries()] == ["/b/copy.txt", "/a/acme.txt"]
     assert index.database.find("/b/copy.txt") == ADA.id
     assert index.remove([ADA.id]) == 1
     assert list(index.view().documents) == [BEN.id]
+    assert index.check() == []
+
+
+def test_vectors_that_are_damaged_are_not_copied(index):
+    index.put(ADA)
+    index.database.rows.call("delete", PASSAGES, ids=[index.database.records([ADA.id])[ADA.id].version])
+    index.put(replace(ADA, source="/b/copy.txt"))
+    assert len(rows(index, PASSAGES)) == 1
 
 
 def test_a_file_that_takes_the_text_of_another_leaves_its_own(index):
@@ -136,19 +148,82 @@ def test_a_file_that_takes_the_text_of_another_leaves_its_own(index):
     assert not index.put(BEN)
 
 
-def test_a_text_that_is_being_deleted_is_not_shared(index):
-    """The last file of a text leaves it at the moment at which another one takes it."""
+def meanwhile(monkeypatch, held, act, method, name, kind=""):
+    """Have something done once, right before an index calls a method for a collection, with rows of a kind."""
+    call, done = held.database.rows.call, []
+
+    def called(*arguments, **options):
+        if not done and arguments[:2] == (method, name) and (not kind or arguments[2][0]["kind"] == kind):
+            done.append(True)
+            act()
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(held.database.rows, "call", called)
+
+
+@pytest.fixture
+def other(index, name, embedder):
+    """The same index, opened by another writer."""
+    with contextlib.closing(MilvusIndex(name, embedder)) as other:
+        yield other
+
+
+@pytest.mark.parametrize("kind", ["document", "generation"])
+def test_a_file_may_take_the_text_that_another_one_is_leaving(index, other, monkeypatch, kind):
     index.put(ADA)
-    record = index.database.records([ADA.id])[ADA.id]
-    lease = index.database._lease(record.version, "deleting", "")
-    lease.__enter__()
-    assert index.put(replace(ADA, source="/b/copy.txt"))
-    index.database._erase(record.version)
-    index.database.rows.call("delete", DOCUMENTS, ids=[record.key])
-    lease.__exit__(None, None, None)
-    other = index.database.find("/b/copy.txt")
-    assert index.database.records([other])[other].version != record.version
-    assert [hit.passage.text for hit in retrieve(index.view(), "Who?", 5)] == [ADA.text]
+    meanwhile(monkeypatch, index, lambda: other.put(BEN), "upsert", DOCUMENTS, kind)
+    index.put(replace(ADA, source="/b/copy.txt"))
+    assert {document.text for document in index.view().documents.values()} == {ADA.text, BEN.text}
+    assert index.check() == []
+
+
+def test_what_replaces_a_document_that_is_being_removed_stays(index, other, monkeypatch):
+    index.put(ADA)
+    meanwhile(monkeypatch, other, lambda: index.put(BEN), "delete", DOCUMENTS)
+    assert other.remove([ADA.id]) == 1
+    assert list(index.view().documents.values()) == [BEN]
+    assert index.check() == []
+
+
+def test_what_a_removal_of_the_one_before_has_met_is_written_again(index, monkeypatch):
+    """Milvus looks which rows a filter means, and deletes them: meanwhile they may have become others."""
+    index.put(ADA)
+    key = index.database.records([ADA.id])[ADA.id].key
+    tell, told = index.database._tell, []
+
+    def and_lose():
+        tell()
+        told.append(True)
+        if len(told) == 2:
+            index.database.rows.drop([key])
+
+    monkeypatch.setattr(index.database, "_tell", and_lose)
+    index.put(BEN)
+    assert list(index.view().documents.values()) == [BEN]
+    assert index.check() == []
+
+
+def test_what_is_removed_as_soon_as_it_is_written_stays_removed(index, other, monkeypatch):
+    tell, told = index.database._tell, []
+
+    def and_remove():
+        tell()
+        told.append(True)
+        if len(told) == 2:
+            other.remove([ADA.id])
+
+    monkeypatch.setattr(index.database, "_tell", and_remove)
+    index.put(ADA)
+    assert not index.view().documents
+    assert index.check() == []
+
+
+def test_the_newest_of_two_versions_that_were_written_at_once_stays(index, other, monkeypatch):
+    meanwhile(monkeypatch, index, lambda: other.put(BEN), "upsert", DOCUMENTS, "document")
+    index.put(ADA)
+    assert len(index.view().documents) == 1
+    assert index.check() == []
+    assert len(rows(index, PASSAGES)) == len(rows(index, TEXTS)) == 1
 
 
 LONG = "".join(
@@ -257,7 +332,7 @@ def test_what_is_written_and_not_committed_is_never_seen(index, embedder):
         texts = [f"Who leads Acme, {n} or {k}?" for n in range(40)]
         passages = split_passages(Document.from_text(" ".join(texts), source=f"/{k}"))
         unseen = Document.from_text(" ".join(texts))
-        with contextlib.suppress(ZeroDivisionError), index.database._lease(1000 * k + 1, "adding", ""):
+        with contextlib.suppress(ZeroDivisionError), index.database._lease("adding", [1000 * k + 1]):
             index.database._write(1000 * k + 1, unseen, passages, embedder.encode([p.text for p in passages]))
             raise ZeroDivisionError
     for count in (1, 5):
@@ -370,6 +445,16 @@ def test_repairing_does_not_bring_back_what_was_removed_meanwhile(index, embedde
     index.database.mend(version, split_passages(ADA), embedder.encode([ADA.text]))
     assert index.size() == (0, 0)
     assert not rows(index, PASSAGES)
+
+
+@pytest.mark.parametrize("step", [("upsert", TEXTS), ("upsert", DOCUMENTS, "generation")])
+def test_repairing_does_not_put_an_old_text_over_a_new_one(index, other, embedder, monkeypatch, step):
+    index.put(ADA)
+    version = index.database.records([ADA.id])[ADA.id].version
+    meanwhile(monkeypatch, other, lambda: index.put(BEN), *step)
+    other.database.mend(version, split_passages(ADA), embedder.encode([ADA.text]))
+    assert list(index.view().documents.values()) == [BEN]
+    assert index.check() == []
 
 
 def test_an_index_of_another_maker_is_refused(index, name, embedder):
@@ -561,7 +646,7 @@ def test_two_indexes_of_one_process_share_a_folder(index, name, embedder):
     with contextlib.closing(MilvusIndex(name, embedder)) as other:
         other.put(BEN)
         assert list(index.view().documents) == [BEN.id]
-        with other.database._lease(7, "adding", ""):
+        with other.database._lease("adding", [7]):
             assert index.check() == []  # it is under way
     assert list(index.view().documents) == [BEN.id]
 
