@@ -283,9 +283,11 @@ class MilvusDatabase:
             if probe is None:
                 raise no_index(self.name)
             vector = base64.b64encode(probe.astype("<f2").tobytes()).decode()
-            facts = {"schema": SCHEMA, "index": secrets.token_hex(8), "probe": vector}
+            # Commands that make the index at once with one embedder name it the same, whoever is the last.
+            facts = {"schema": SCHEMA, "index": digest(vector), "probe": vector}
             token = {"index": facts["index"], "token": secrets.token_hex(8)}
             self.rows.put([line(INDEX, INDEX, facts), line(GENERATION, GENERATION, token)])
+            facts = self.rows.facts(INDEX) or facts  # another one may have been the last
         check_schema(self.name, int(facts["schema"]), SCHEMA)
         self._index = str(facts["index"])
         self.probe: np.ndarray = np.frombuffer(base64.b64decode(facts["probe"]), "<f2").astype(np.float32)
@@ -306,12 +308,23 @@ class MilvusDatabase:
             passages: of the document.
             vectors: of the passages, [passages, dimension].
             instead: the version that the file has to have until then; None: whatever it has.
+
+        Raises:
+            InputError: it was taken for left over meanwhile.
         """
         with self._lease("adding", [record.version]):
             pieces = self._write(record.version, document, passages, vectors)
             record = replace(record, passages=len(passages), pieces=pieces)
-            self._commit(record, instead)
+            if whole := self._is_whole(record.version):
+                self._commit(record, instead)
+            else:
+                self._erase([record.version])
         self._sweep(record.key)
+        if not whole:
+            raise InputError(
+                f"{document.title} was not added to {self.name}: its writer rested for over {LEASED / 60:g} "
+                "minutes, and what it had written was deleted meanwhile. Add it again."
+            )
 
     def _write(
         self, version: int, document: Document, passages: Sequence[Passage], vectors: np.ndarray
@@ -343,6 +356,14 @@ class MilvusDatabase:
             self.rows.call("upsert", TEXTS, rows)
             self._renew([version])
         return len(pieces)
+
+    def _is_whole(self, version: int) -> bool:
+        """Whether all that was written of a version is there; its writer may have rested beyond its lease.
+
+        Who takes it for left over deletes all there is of it, so that the first rows are always missing then;
+        to count all of them takes Milvus Lite a second in an index of 25,000 passages.
+        """
+        return all(self.rows.numbered(name, version, 1, ["version"]) for name in (PASSAGES, TEXTS))
 
     def _commit(self, record: Record, instead: int | None) -> None:
         """Let a file have a version that is written: the one point at which that happens."""
@@ -391,7 +412,8 @@ class MilvusDatabase:
         self._tell()
 
     def _tell(self) -> None:
-        """Change the generation."""
+        """Change the generation, unless it is another index's."""
+        self.generation()
         facts = {"index": self._index, "token": secrets.token_hex(8)}
         self.rows.put([line(GENERATION, GENERATION, facts)])
 

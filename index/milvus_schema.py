@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
+from index.errors import InputError
 from index.milvus_server import Server
 
 SCHEMA = 2  # raised by a change that earlier versions cannot read
@@ -37,14 +40,28 @@ def create(server: Server, collection: str, dimension: int, *, exact: bool) -> N
     }
     for name, (schema, indexes) in layouts.items():
         whole = f"{collection}_{name}"
-        if not server.call("has_collection", whole):
-            server.call("create_collection", whole, schema=schema, consistency_level="Strong")
+        _make(
+            partial(server.call, "has_collection", whole),
+            partial(server.call, "create_collection", whole, schema=schema, consistency_level="Strong"),
+        )
         for index in indexes:
-            if not server.call("list_indexes", whole, index.field_name):
-                # Loading waits for all indexes; to wait for each of them here takes half a second.
-                alone = MilvusClient.prepare_index_params()
-                alone.append(index)
-                server.call("create_index", whole, alone, sync=False)
+            # Loading waits for all indexes; to wait for each of them here takes half a second.
+            alone = MilvusClient.prepare_index_params()
+            alone.append(index)
+            _make(
+                partial(server.call, "list_indexes", whole, index.field_name),
+                partial(server.call, "create_index", whole, alone, sync=False),
+            )
+
+
+def _make(is_there: Callable[[], object], make: Callable[[], object]) -> None:
+    """Make what is not there; another command may do so at the same time, and ours is refused then."""
+    if not is_there():
+        try:
+            make()
+        except InputError:
+            if not is_there():
+                raise
 
 
 def _passages(dimension: int, *, exact: bool) -> tuple[Any, Any]:

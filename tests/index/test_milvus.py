@@ -148,14 +148,15 @@ def test_a_file_that_takes_the_text_of_another_leaves_its_own(index):
     assert not index.put(BEN)
 
 
-def meanwhile(monkeypatch, held, act, method, name, kind=""):
-    """Have something done once, right before an index calls a method for a collection, with rows of a kind."""
-    call, done = held.database.rows.call, []
+def meanwhile(monkeypatch, held, act, method, name, kind="", nth=1):
+    """Have something done right before the nth call of a method for a collection, with rows of a kind."""
+    call, calls = held.database.rows.call, []
 
     def called(*arguments, **options):
-        if not done and arguments[:2] == (method, name) and (not kind or arguments[2][0]["kind"] == kind):
-            done.append(True)
-            act()
+        if arguments[:2] == (method, name) and (not kind or arguments[2][0]["kind"] == kind):
+            calls.append(arguments)
+            if len(calls) == nth:
+                act()
         return call(*arguments, **options)
 
     monkeypatch.setattr(held.database.rows, "call", called)
@@ -224,6 +225,26 @@ def test_the_newest_of_two_versions_that_were_written_at_once_stays(index, other
     assert len(index.view().documents) == 1
     assert index.check() == []
     assert len(rows(index, PASSAGES)) == len(rows(index, TEXTS)) == 1
+
+
+@pytest.mark.parametrize("step", [("upsert", PASSAGES, "", 2), ("upsert", TEXTS), ("get", PASSAGES)])
+def test_a_document_of_a_writer_that_rested_too_long_is_never_there_in_part(index, other, monkeypatch, step):
+    text = " ".join(f"Hall {n} has the code X{n}Y." for n in range(99))
+    long = Document.from_text(text, "a", "/a/acme.txt")
+    monkeypatch.setattr("index.milvus_database.TOGETHER", 1)
+    index.put(ADA)
+
+    def clear():
+        (lease,) = other.database.rows.of_kind(LEASE)
+        other.database.clear(lease["version"])
+
+    meanwhile(monkeypatch, index, clear, *step)
+    with pytest.raises(InputError, match=r"a was not added to .* Add it again"):
+        index.put(long)
+    assert list(index.view().documents.values()) == [ADA]
+    assert index.check() == []
+    assert len(rows(index, PASSAGES)) == len(rows(index, TEXTS)) == 1
+    assert index.put(long)
 
 
 LONG = "".join(
@@ -499,6 +520,50 @@ def test_an_index_that_was_made_in_part_is_made_whole(tmp_path, embedder, monkey
         if len(calls) <= most:
             break
     assert 10 < len(calls) <= most
+
+
+@pytest.mark.parametrize("method", ["create_collection", "create_index", "upsert"])
+def test_an_index_may_be_made_by_two_at_once(name, embedder, monkeypatch, method):
+    call, others = Server.call, []
+
+    def called(self, *arguments, **options):
+        if arguments[0] == method and not others:
+            others.append(None)
+            others[0] = MilvusIndex(name, embedder, create=True)
+            others[0].put(ADA)
+        return call(self, *arguments, **options)
+
+    monkeypatch.setattr(Server, "call", called)
+    with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index, contextlib.closing(others[0]):
+        assert index.put(RAIN)
+        assert others[0].put(BEN)
+        for each in (index, others[0]):
+            assert list(each.view().documents) == [RAIN.id, BEN.id]
+            assert each.check() == []
+
+
+def test_an_index_that_another_embedder_has_made_at_once_is_not_written_to(name, embedder, monkeypatch):
+    class Other:
+        dimension = embedder.dimension
+
+        def encode(self, texts):
+            return np.roll(embedder.encode(texts), 1, axis=1)
+
+    call, others = Server.call, []
+
+    def called(self, *arguments, **options):
+        if arguments[0] == "upsert" and not others:
+            others.append(None)
+            others[0] = MilvusIndex(name, Other(), create=True)
+        return call(self, *arguments, **options)
+
+    monkeypatch.setattr(Server, "call", called)
+    with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index, contextlib.closing(others[0]):
+        with pytest.raises(InputError, match="was replaced by another index"):
+            others[0].put(ADA)
+        assert index.put(RAIN)
+        with contextlib.closing(MilvusIndex(name, embedder)) as again:
+            assert list(again.view().documents) == [RAIN.id]
 
 
 def test_files_and_folders_of_other_things_are_refused(tmp_path, embedder):
