@@ -259,7 +259,7 @@ class MilvusIndex:
         embedder: of passages and questions; the one the index was made with.
         create: whether to make the index where there is none.
         limit: seconds that the server may take to come back, and to answer one call; None:
-            `index.milvus_server.LIMIT`.
+            as `index.milvus_server.limit_set` says.
 
     Raises:
         InputError: there is no index, it is of another version or made with another embedder, or the server

@@ -62,7 +62,7 @@ class MilvusDatabase:
     Args:
         name: of the index, as `Address.parse` takes it.
         probe: the vector that shows what the index is made with, where it is to be made; None: it is there.
-        limit: seconds that the server may take to answer a call; None: `index.milvus_server.LIMIT`.
+        limit: seconds that the server may take to answer a call; None: as `limit_set` says.
 
     Raises:
         InputError: there is none, it is of another version, or the server does not answer.

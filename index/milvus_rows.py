@@ -96,7 +96,7 @@ class MilvusRows:
 
     Args:
         name: of the index, as `Address.parse` takes it.
-        limit: seconds that the server may take to answer a call; None: `index.milvus_server.LIMIT`.
+        limit: seconds that the server may take to answer a call; None: as `limit_set` says.
         make: whether to make Milvus Lite's folder where there is none.
     """
 

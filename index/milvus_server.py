@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import os
 import re
 import tempfile
@@ -31,7 +32,8 @@ from index.errors import InputError, reason
 from index.fingerprint import no_index
 
 TOKEN = "ARTICLE_QA_MILVUS_TOKEN"  # noqa: S105  # the environment variable, not what is in it
-LIMIT = 30.0  # seconds that a server may take to come back, and to answer one call
+LIMIT = 30.0  # seconds that a server may take to come back, and to answer one call, if it is not said in:
+LIMIT_SET = "ARTICLE_QA_MILVUS_LIMIT"
 CONNECTING = 5.0  # seconds, of these, for one try to connect
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0  # seconds between two tries
 STOPPING = 1.0  # seconds for the last calls
@@ -39,9 +41,11 @@ LITE_COLLECTION = "article_qa"
 
 # What a call is tried again after: the server is away, slow, starting or has too much to do.
 _CONNECT_FAILED, _RATE_LIMIT, _NOT_LOADED = 2, 8, 101
+_LOADING = "wait for loading collection timeout"  # the client's own words, as it gives them no code
 _PASSING = (
     _CONNECT_FAILED,
     _RATE_LIMIT,
+    _NOT_LOADED,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -175,16 +179,16 @@ class Server:
 
     Args:
         address: of the server, or of Milvus Lite.
-        limit: seconds that it may take to come back, and to answer one call; None: `LIMIT`.
+        limit: seconds that it may take to come back, and to answer one call; None: as `limit_set` says.
         make: whether to make Milvus Lite's folder where there is none.
 
     Raises:
-        InputError: Milvus Lite cannot be opened.
+        InputError: Milvus Lite cannot be opened, or the limit that is set is none.
     """
 
     def __init__(self, address: Address, limit: float | None = None, *, make: bool = False) -> None:
         self.address = address
-        self.limit = LIMIT if limit is None else limit
+        self.limit = limit_set() if limit is None else limit
         self._lite = _Lite.open(address, make=make) if address.folder else None
         # Held while writing: Milvus Lite takes one writer at a time, whoever it is.
         self.writing = self._lite.writing if self._lite else threading.RLock()
@@ -272,10 +276,31 @@ class Server:
         return InputError(f"{self.address.name} cannot be used ({_reason(error)}): {way}.")
 
     def _silent(self, error: Exception) -> InputError:
+        if _is_loading(error):
+            return InputError(
+                f"{self.address.name} is still being loaded after {self.limit:g} s: try again later, or set "
+                f"{LIMIT_SET} to more seconds."
+            )
         return InputError(
             f"{self.address.name} has not answered for {self.limit:g} s ({_reason(error)}): start the "
             "server or correct its address, then try again; nothing that was there is lost."
         )
+
+
+def limit_set() -> float:
+    """Seconds that a server may take, as the environment says, or `LIMIT`.
+
+    Raises:
+        InputError: it says something else.
+    """
+    words = os.environ.get(LIMIT_SET)
+    try:
+        limit = float(words) if words else LIMIT
+    except ValueError:
+        limit = math.nan
+    if not 0 < limit < math.inf:
+        raise InputError(f"{LIMIT_SET} is {words!r}: set it to a number of seconds above 0.")
+    return limit
 
 
 def _code(error: Any) -> Any:
@@ -285,7 +310,12 @@ def _code(error: Any) -> Any:
 
 def _passes(error: Any) -> bool:
     """Whether the same call may succeed later."""
-    return getattr(error, "retriable", False) or _code(error) in _PASSING
+    return getattr(error, "retriable", False) or _code(error) in _PASSING or _is_loading(error)
+
+
+def _is_loading(error: Any) -> bool:
+    """Whether the server is making a collection ready, which takes it minutes if that is large."""
+    return _code(error) == _NOT_LOADED or _LOADING in str(getattr(error, "message", ""))
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pymilvus import MilvusClient, MilvusException
 
 from index import Document, InputError, split_passages
 from index.documents import read_file
@@ -653,6 +654,51 @@ def test_a_server_that_accepts_and_never_answers_is_one_sentence_in_time(embedde
         with pytest.raises(InputError, match="has not answered for 1 s"):
             MilvusIndex(name, embedder, limit=1)
         assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("load_collection", MilvusException(message="wait for loading collection timeout, collection: x")),
+        ("search", MilvusException(code=101, message="collection not loaded")),
+    ],
+)
+def test_a_collection_that_is_still_being_loaded_is_waited_for(name, embedder, monkeypatch, method, error):
+    with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index:
+        index.put(ADA)
+    call, left = getattr(MilvusClient, method), [3]
+
+    def called(*arguments, **options):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise error
+        return call(*arguments, **options)
+
+    def search(limit):
+        with contextlib.closing(MilvusIndex(name, embedder, limit=limit)) as index:
+            return len(index.view().search_vectors("Who?", 5)[0])
+
+    monkeypatch.setattr(MilvusClient, method, called)
+    assert search(limit=20) == 1
+    assert left[0] < 0
+    left[0] = 1000
+    with pytest.raises(InputError) as caught:
+        search(limit=0.3)
+    assert str(caught.value) == (
+        f"{name} is still being loaded after 0.3 s: try again later, or set ARTICLE_QA_MILVUS_LIMIT to more "
+        "seconds."
+    )
+
+
+def test_how_long_a_server_is_waited_for_may_be_set(name, embedder, monkeypatch):
+    for words, limit in (("90", 90), ("", 30), ("0.5", 0.5)):
+        monkeypatch.setenv("ARTICLE_QA_MILVUS_LIMIT", words)
+        with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index:
+            assert index.database.rows.limit == limit
+    for words in ("soon", "0", "-1", "nan", "inf"):
+        monkeypatch.setenv("ARTICLE_QA_MILVUS_LIMIT", words)
+        with pytest.raises(InputError, match=r"ARTICLE_QA_MILVUS_LIMIT is '.*': set it to a number of"):
+            MilvusIndex(name, embedder)
 
 
 def test_two_processes_share_a_server_which_may_go_and_come_back(tmp_path, embedder):
