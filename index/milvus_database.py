@@ -51,6 +51,7 @@ from index.store import Entry, Size
 
 FIRST, LAST = 1, 2**62  # of the numbers that passages have
 PIECE = 16_000  # characters of a text, at most 64,000 bytes
+PAUSE = 0.02  # seconds between two looks at what others are removing
 LEASED = 600.0  # seconds since its last sign of life, after which a writer is taken for one that was killed
 
 _under_way: dict[int, str] = {}  # versions that this process writes or deletes, and why
@@ -381,11 +382,23 @@ class MilvusDatabase:
         No call of Milvus tests and writes at once, not even a deletion by a filter. So whoever removes or
         mends what the file held before may meet the new row; who means to remove that says so by a lease.
         """
+        self._await_removals(record)
         row = self.rows.get(record.key)
         if row and Record.of(row).added >= record.added:
             return False
         lease = self.rows.facts(f"{LEASE}-{record.version}")
         return lease is not None and lease["why"] == "adding"
+
+    def _await_removals(self, record: Record) -> None:
+        """Wait, for as long as a call may take, while others remove what a file held before."""
+        until = time.monotonic() + self.rows.limit
+        while others := [version for version in self.rows.versions(record.key) if version != record.version]:
+            leases = self.rows.of_kind(LEASE, f"version in {json.dumps(others)}")
+            if all(json.loads(row["facts"])["why"] == "adding" for row in leases):
+                return
+            if time.monotonic() > until:  # it was killed
+                return
+            time.sleep(PAUSE)
 
     def _sweep(self, key: str) -> None:
         """Delete the versions of a file that do not count and that nobody is writing or deleting."""

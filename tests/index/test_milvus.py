@@ -24,6 +24,7 @@ from index.retriever import retrieve
 from index.store import Gone, MemoryIndex
 from qa import ArticleQA
 from seeds import ARTICLE, GOLD
+from tests.index.at_once import written_at_once
 from tests.index.served import free_port, served
 
 ADA = Document.from_text("Acme is led by Ada Berg.\n\nIt makes bolts in Oslo.", "acme.txt", "/a/acme.txt")
@@ -181,8 +182,26 @@ def test_a_file_may_take_the_text_that_another_one_is_leaving(index, other, monk
 
 def test_what_replaces_a_document_that_is_being_removed_stays(index, other, monkeypatch):
     index.put(ADA)
+    index.database.rows.limit = 0.1  # as the removal goes on only when the replacement is done
     meanwhile(monkeypatch, other, lambda: index.put(BEN), "delete", DOCUMENTS)
     assert other.remove([ADA.id]) == 1
+    assert list(index.view().documents.values()) == [BEN]
+    assert index.check() == []
+
+
+def test_a_replacement_waits_for_a_removal_that_may_meet_it(index, other):
+    """It has looked which row it means, and deletes that when the row is already another one."""
+    index.put(ADA)
+    record = index.database.records([ADA.id])[ADA.id]
+    put = threading.Thread(target=index.put, args=[BEN])
+    with other.database._lease("deleting", [record.version]):
+        put.start()
+        until = time.monotonic() + 20
+        while not other.database.records([BEN.id]):
+            assert time.monotonic() < until
+        time.sleep(0.2)
+        other.database.rows.drop([record.key])
+    put.join()
     assert list(index.view().documents.values()) == [BEN]
     assert index.check() == []
 
@@ -742,6 +761,14 @@ def test_two_processes_share_a_server_which_may_go_and_come_back(tmp_path, embed
         assert list(index.view().documents) == [BEN.id, RAIN.id]
         assert len(index.check()) == len(index.repair()) == 1  # the lease is old now
         index.close()
+
+
+def test_two_processes_write_the_same_files_at_the_same_time(tmp_path):
+    """They add, replace and remove; in the end each add that was not removed later is there, and no rest."""
+    port = free_port()
+    with served(tmp_path / "data", port):
+        problems = written_at_once(f"milvus+http://127.0.0.1:{port}/papers", rounds=25)
+    assert problems == []
 
 
 def test_a_second_process_is_told_that_milvus_lite_serves_one(index, name):
