@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported; it writes to standard error
 
@@ -53,7 +54,12 @@ _PASSING = (
 )
 # How long a channel that lost its server leaves it alone: two minutes, if it is not told.
 _OPTIONS = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 2_000}
-_ADDRESS = re.compile(r"milvus\+(?P<uri>https?://[^/\s@]+)/(?P<collection>[A-Za-z_]\w{0,199})/?", re.ASCII)
+# A host, which may be an IPv6 address, and a port: nothing that a secret could be in.
+_ADDRESS = re.compile(
+    r"milvus\+(?P<uri>https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?)"
+    r"/(?P<collection>[A-Za-z_]\w{0,199})/?",
+    re.ASCII,
+)
 
 T = TypeVar("T")
 
@@ -87,12 +93,21 @@ class Address:
         if name.startswith("milvus:") and (path := name.removeprefix("milvus:")):
             return cls(name, "", Path(path).absolute(), LITE_COLLECTION)
         match = _ADDRESS.fullmatch(name)
-        if not match:
+        if not match or not _can_be(match["uri"]):
+            shown = "This address" if set("@?") & set(name) else name  # a token or a password may be in it
             raise InputError(
-                f"{name} names no index: write milvus:PATH or milvus+http://HOST:PORT/COLLECTION, the "
+                f"{shown} names no index: write milvus:PATH or milvus+http://HOST:PORT/COLLECTION, the "
                 f"collection of letters, digits and underscores, and keep a token in {TOKEN}."
             )
         return cls(name, match["uri"], None, match["collection"])
+
+
+def _can_be(uri: str) -> bool:
+    """Whether its port is one, and its IPv6 address."""
+    try:
+        return urlsplit(uri).port != 0
+    except ValueError:
+        return False
 
 
 class _Lite:
@@ -122,7 +137,12 @@ class _Lite:
         folder = address.folder.resolve()
         with cls.lock:
             if folder not in cls.running:
-                _check_folder(address, make=make)
+                try:
+                    _check_folder(address, make=make)
+                except OSError as error:  # a name that is too long, a folder that is another user's
+                    raise InputError(
+                        f"{address.name} cannot be opened ({error.strerror}): name another folder."
+                    ) from None
                 try:
                     cls.running[folder] = cls(folder)
                 except DataDirLockedError:

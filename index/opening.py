@@ -34,7 +34,7 @@ def open_index(name: Path | str, embedder: Embedder, *, create: bool = False) ->
             server does not answer, or what it takes is not installed.
     """
     if str(name).startswith(MILVUS):
-        store: Store = _milvus(name).MilvusIndex(str(name), embedder, create=create)
+        store: Store = _milvus().MilvusIndex(str(name), embedder, create=create)
         return store
     return Shelf(name, embedder, create=create)
 
@@ -49,17 +49,18 @@ def open_catalogue(name: Path | str) -> Catalogue:
         InputError: as `open_index`.
     """
     if str(name).startswith(MILVUS):
-        catalogue: Catalogue = _milvus(name).MilvusDatabase(str(name))
+        catalogue: Catalogue = _milvus().MilvusDatabase(str(name))
         return catalogue
     return ShelfCatalogue(Path(name))
 
 
-def _milvus(name: Path | str) -> ModuleType:
+def _milvus() -> ModuleType:
     """The module, which imports pymilvus: seconds that no other index should take."""
     try:
         import index.milvus  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{name} needs {error.name}, which is not installed: pip install ".[scale]" brings it.'
+            f'An index over Milvus needs {error.name}, which is not installed: pip install ".[scale]" '
+            "brings it."
         ) from None
     return index.milvus

@@ -46,6 +46,8 @@ def test_addresses_are_understood():
         "papers",
         None,
     )
+    assert Address.parse("milvus+http://[::1]:19530/papers").uri == "http://[::1]:19530"
+    assert Address.parse("milvus+http://milvus-1.local/papers").uri == "http://milvus-1.local"
     assert Address.parse("milvus:a b.db").folder.name == "a b.db"
 
 
@@ -57,7 +59,11 @@ def test_addresses_are_understood():
         "milvus+http://localhost:19530/",
         "milvus+http://localhost:19530/a-b",
         "milvus+http://localhost:19530/a/b",
-        "milvus+http://user:secret@localhost:19530/a",
+        "milvus+http://localhost:abc/papers",
+        "milvus+http://localhost:0/papers",
+        "milvus+http://localhost:99999/papers",
+        "milvus+http://[::1/papers",
+        "milvus+http://[:::::]:1/papers",
         "milvus+ftp://localhost/a",
     ],
 )
@@ -66,6 +72,24 @@ def test_other_names_are_one_sentence(name, embedder):
         open_index(name, embedder)
     with pytest.raises(InputError, match="names no index"):
         open_catalogue(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "milvus+https://root:SECRET@localhost:19530/papers",
+        "milvus+http://localhost:1?token=SECRET/papers",
+    ],
+)
+def test_a_secret_in_an_address_is_not_said_again(name, embedder):
+    with pytest.raises(InputError, match=r"^This address names no index: .* a token in") as caught:
+        open_index(name, embedder)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_folder_that_no_system_takes_is_one_sentence(embedder):
+    with pytest.raises(InputError, match=r"cannot be opened \(File name too long\): name another folder\.$"):
+        open_index(f"milvus:{'x' * 300}", embedder, create=True)
 
 
 def run(code):
@@ -83,7 +107,8 @@ sys.exit(main(["ask", "Who?", "--index", "milvus:nowhere"]))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line == (
-        'article-qa: milvus:nowhere needs pymilvus, which is not installed: pip install ".[scale]" brings it.'
+        "article-qa: An index over Milvus needs pymilvus, which is not installed: "
+        'pip install ".[scale]" brings it.'
     )
 
 
