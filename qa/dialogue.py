@@ -7,6 +7,7 @@ chat.ask("When?").understood_as
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,9 @@ class Dialogue:
             InputError: the question is blank or too long.
         """
         self._engine = engine or self._engine
-        return self._engine.steadily(lambda now: self._ask(now, question, as_typed))
+        began = time.perf_counter()  # the index may be waited for before the engine's own clock starts
+        answer = self._engine.steadily(lambda now: self._ask(now, question, as_typed))
+        return replace(answer, seconds=time.perf_counter() - began)
 
     def forget(self, turns: int = REMEMBERED) -> None:
         """Take back so many of the last turns."""

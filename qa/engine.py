@@ -199,10 +199,14 @@ class ArticleQA:
         return self._spans([(question, retrieved)])[0]
 
     def _answered(self, questions: Sequence[str]) -> list[tuple[Answer, float]]:
-        """The answers with their decision scores; what was asked before is remembered."""
-        if self._store:
-            return self.steadily(lambda engine: engine._answered(questions))
+        """The answers with their decision scores; their seconds count the waiting for a store, too."""
         began = time.perf_counter()
+        answers = self.steadily(lambda engine: engine._answers(questions))
+        seconds = (time.perf_counter() - began) / len(questions)
+        return [(replace(answer, seconds=seconds), score) for answer, score in answers]
+
+    def _answers(self, questions: Sequence[str]) -> list[tuple[Answer, float]]:
+        """The answers with their decision scores; what was asked before is remembered."""
         state = self.index.state
         questions = [check_question(question) for question in questions]
         known = {q: given for q in questions if (given := self._memory.answer(state, q)) is not None}
@@ -212,10 +216,7 @@ class ArticleQA:
         for question, passages, spans in zip(new, retrieved, found, strict=True):
             known[question] = self._decided(question, passages, spans)
             self._memory.keep(state, question, known[question])
-        seconds = (time.perf_counter() - began) / len(questions)
-        return [
-            (replace(answer, seconds=seconds), score) for answer, score in map(known.__getitem__, questions)
-        ]
+        return [known[question] for question in questions]
 
     def _spans(self, asked: Sequence[tuple[str, Sequence[Retrieved]]]) -> list[list[Span]]:
         """As `spans`, of several questions at once."""

@@ -23,12 +23,16 @@ def write_log() -> None:
 
 def log_answer(answer: Answer) -> None:
     """Log an answer; what is said to small talk is none."""
-    if answer.reply or not logger.isEnabledFor(logging.INFO):
+    if answer.reply:
         return
-    line = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "seconds": round(answer.seconds, 4),
-        "answered": answer.answered,
-        "confidence": round(answer.confidence, 4),
-    }
-    logger.info(json.dumps(line))
+    _write(answer.seconds, answered=answer.answered, confidence=round(answer.confidence, 4))
+
+
+def log_error(seconds: float) -> None:
+    """Log that there was an error in the place of an answer, after so many seconds; not which one."""
+    _write(seconds, error=True)
+
+
+def _write(seconds: float, **facts: bool | float) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    logger.info(json.dumps({"time": now, "seconds": round(seconds, 4), **facts}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from ui.bubbles import THANKS, answer_bubble, correction_bar, error_bubble, ques
 from ui.document_pane import LISTED, document_list, document_pane
 from ui.feedback import FeedbackFile
 from ui.layout import EVERYTHING, IDLE, Layout
-from ui.log import log_answer
+from ui.log import log_answer, log_error
 from ui.session import Session, Stopped, Turn, place_of, read_upload
 from ui.transcript import as_json, as_markdown
 
@@ -74,9 +75,11 @@ class ChatPage:
         Returns:
             the Answer as JSON: `answered`, `text`, `confidence`, `title`, `start`, `end`, `sentence`...
         """
+        began = time.perf_counter()
         try:
             answer = self._engine.apart().answer(question)  # nobody's questions are remembered for others
         except InputError as error:
+            log_error(time.perf_counter() - began)
             raise gr.Error(str(error), print_exception=False) from None
         log_answer(answer)
         return answer.to_dict()

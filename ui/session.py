@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index import Document, InputError, read_file
 from index.store import Entry, Progress
 from qa import Answer, ArticleQA, Quote
-from ui.log import log_answer
+from ui.log import log_answer, log_error
 
 MAX_DOCUMENTS = 50  # of one visitor: each is held in memory
 MAX_CHARACTERS = 20_000_000  # of all of them
@@ -81,17 +82,21 @@ class Session:
             self._dialogue.forget()
             self._scope = document_id
 
-        def turn(engine: ArticleQA) -> Turn:
+        def answered(engine: ArticleQA) -> tuple[Answer, Document | None]:
             answer = self._dialogue.ask(question, engine, as_typed=as_typed)
             place = place_of(answer)
-            return Turn(question, answer, document=engine.index.documents[place.document] if place else None)
+            return answer, engine.index.documents[place.document] if place else None
 
+        began = time.perf_counter()
         try:
-            self.turns.append(self._over(document_id).steadily(turn))
+            answer, document = self._over(document_id).steadily(answered)
         except InputError as error:
+            log_error(time.perf_counter() - began)
             self.turns.append(Turn(question, error=str(error)))
-        if answer := self.turns[-1].answer:
-            log_answer(answer)
+            return
+        answer = replace(answer, seconds=time.perf_counter() - began)  # with the waiting for the index
+        log_answer(answer)
+        self.turns.append(Turn(question, answer, document=document))
 
     def take_back(self) -> None:
         """Forget the last turn, if there is one."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,22 @@ def test_only_some_documents_are_asked_and_the_others_stay():
     assert list(part.index.documents) == [second.id]
     assert {quote.document for quote in part.answer("Who has led the firm?").passages} == {second.id}
     assert len(engine.index.documents) == 2
+
+
+def test_seconds_count_the_waiting_for_the_index(tmp_path):
+    engine = ArticleQA.open(tmp_path / "shelf", create=True)
+    engine.put(Document.from_text("Acme is led by Ada Berg."))
+    view = engine._store.view
+
+    def slow():
+        time.sleep(0.5)
+        return view()
+
+    engine._store.view = slow
+    question = "Who leads Acme?"
+    shares = sum(answer.seconds for answer in engine.answer_batch([question, "What is Acme?"]))
+    for seconds in (engine.answer(question).seconds, engine.dialogue().ask(question).seconds, shares):
+        assert 0.5 < seconds < 30
 
 
 def test_a_span_of_a_likelier_passage_is_preferred(bot):

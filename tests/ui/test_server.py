@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from index import Document, InputError
+from qa import ArticleQA
 from qa.cli import main
 from ui.session import Session
 
@@ -116,7 +119,8 @@ def test_answers_are_logged_without_their_texts(chats):
     given = [client.predict(question, api_name="/answer") for question in QUESTIONS[:3]]
     with pytest.raises(AppError):
         client.predict(" ", api_name="/answer")
-    lines = [json.loads(line) for line in chats.stop(url).splitlines()]
+    *lines, last = [json.loads(line) for line in chats.stop(url).splitlines()]
+    assert (set(last), last["error"]) == ({"time", "seconds", "error"}, True)
     assert [set(line) for line in lines] == [{"time", "seconds", "answered", "confidence"}] * 3
     for line, answer in zip(lines, given, strict=True):
         assert line["answered"] == answer["answered"]
@@ -131,7 +135,33 @@ def test_the_answers_of_a_conversation_are_logged(bot, caplog):
         for question in ("Who was arrested?", "When?", "", "Hello!"):
             session.ask(question)
     lines = [json.loads(record.message) for record in caplog.records]
-    assert [line["answered"] for line in lines] == [turn.answer.answered for turn in session.turns[:2]]
+    answered = [turn.answer.answered for turn in session.turns[:2]]
+    assert [line.get("answered", "error") for line in lines] == [*answered, "error"]
+
+
+def test_the_waiting_for_the_index_is_logged_too(tmp_path, caplog):
+    engine = ArticleQA.open(tmp_path / "shelf", create=True)
+    engine.put(Document.from_text("Acme is led by Ada Berg."))
+    store, view = engine._store, engine._store.view
+    session = Session(engine)
+
+    def slow():
+        time.sleep(0.5)
+        return view()
+
+    def away():
+        time.sleep(0.5)
+        raise InputError("The server is away.")
+
+    with caplog.at_level("INFO", "article_qa"):
+        for store.view in (slow, away):
+            session.ask("Who leads Acme?")
+    assert session.turns[0].answer.text == "Ada Berg"
+    assert session.turns[1].error == "The server is away."
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert [line.get("error", False) for line in lines] == [False, True]
+    assert all(0.5 < line["seconds"] < 30 for line in lines)
+    assert "Acme" not in caplog.text
 
 
 def test_it_is_an_mcp_tool(chats):
