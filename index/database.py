@@ -136,6 +136,10 @@ class Database:
             raise InputError(f"{self.folder} was replaced by another index: open that one.")
         return int(generation)
 
+    def reach(self) -> None:
+        """See that it can be read."""
+        self.generation()
+
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
         """Hold off the writers of all processes and other threads, which wait; not to take long."""

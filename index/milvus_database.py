@@ -52,6 +52,7 @@ from index.store import Entry, Size
 FIRST, LAST = 1, 2**62  # of the numbers that passages have
 PIECE = 16_000  # characters of a text, at most 64,000 bytes
 PAUSE = 0.02  # seconds between two looks at what others are removing
+REACHED = 2.0  # seconds for a server to show that it is there
 LEASED = 600.0  # seconds since its last sign of life, after which a writer is taken for one that was killed
 
 _under_way: dict[int, str] = {}  # versions that this process writes or deletes, and why
@@ -84,7 +85,15 @@ class MilvusDatabase:
         Raises:
             InputError: another index is in the place of the one that was opened.
         """
-        facts = self.rows.facts(GENERATION)
+        return self._token(self.rows)
+
+    def reach(self) -> None:
+        """See that it can be read, by a connection of its own, which is not waited for as others are."""
+        with contextlib.closing(MilvusRows(self.name, REACHED, make=False)) as rows:
+            self._token(rows)
+
+    def _token(self, rows: MilvusRows) -> str:
+        facts = rows.facts(GENERATION)
         if facts is None or facts["index"] != self._index:
             raise InputError(f"{self.name} was replaced by another index: open that one.")
         return str(facts["token"])

@@ -106,8 +106,12 @@ class Catalogue(Protocol):
 class Rows(Protocol):
     """The documents of a store with their vectors, as they are written when they were embedded elsewhere."""
 
-    def generation(self) -> object:
-        """Another one after every write."""
+    def reach(self) -> None:
+        """See that they can be read, without reading them; in seconds, even where a server is away.
+
+        Raises:
+            InputError: they cannot.
+        """
 
     def ids(self) -> list[tuple[int, str]]:
         """Of each document, a number and its id, in the order they came."""

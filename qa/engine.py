@@ -256,13 +256,13 @@ class ArticleQA:
         return answer, decision_score(right, absent)
 
     def reach(self) -> None:
-        """See that the documents can be read, without reading them.
+        """See that the documents can be read, without reading them; in seconds, even where a server is away.
 
         Raises:
             InputError: they cannot.
         """
         if self._store:
-            self._store.database.generation()
+            self._store.database.reach()
 
     def apart(self) -> ArticleQA:
         """Over the same documents, but what it is asked is remembered for itself alone, and goes with it."""

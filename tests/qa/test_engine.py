@@ -17,6 +17,7 @@ from qa.gold import read_gold
 from qa.predictions import RIGHT, f1
 from qa.reader import OnnxReader
 from seeds import ARTICLE, GOLD
+from tests.index.served import free_port, served
 from tests.qa.toy import FAMILIES
 
 FLOOR = 0.85  # of the article's gold questions; rises with the reader
@@ -233,6 +234,19 @@ def test_seconds_count_the_waiting_for_the_index(tmp_path):
     shares = sum(answer.seconds for answer in engine.answer_batch([question, "What is Acme?"]))
     for seconds in (engine.answer(question).seconds, engine.dialogue().ask(question).seconds, shares):
         assert 0.5 < seconds < 30
+
+
+def test_a_server_that_is_away_is_told_soon(tmp_path):
+    port = free_port()
+    with served(tmp_path, port):
+        engine = ArticleQA.open(f"milvus+http://127.0.0.1:{port}/papers", create=True)
+        engine.reach()
+    began = time.monotonic()
+    with pytest.raises(InputError, match="has not answered for 2 s"):
+        engine.reach()
+    assert time.monotonic() - began < 10
+    with served(tmp_path, port):
+        engine.reach()
 
 
 def test_a_span_of_a_likelier_passage_is_preferred(bot):
