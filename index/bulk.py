@@ -11,6 +11,7 @@ The files and, if it is one's own, the embedder's folder must have the same path
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -30,7 +31,7 @@ from ray.exceptions import RayError
 
 from index.database import Row
 from index.documents import Document, read_file
-from index.embedder import load_embedder
+from index.embedder import Embedder, load_embedder
 from index.errors import InputError, reason
 from index.onnx_model import THREADS, threads
 from index.passages import Passage, split_passages
@@ -157,11 +158,11 @@ def add(
     """
     with _cluster(address):
         for made in _made(list(map(str, files)), target, embedder):
-            yield _write(made, target)
+            yield _write(made, target, embedder)
 
 
-def _write(made: Made, target: Target) -> Outcome:
-    """Write what a worker made."""
+def _write(made: Made, target: Target, embedder: str | None) -> Outcome:
+    """Write what a worker made; its text is embedded here where the index held it only until just now."""
     path, document = Path(made.path), made.document
     if document is None:
         return Outcome(path, refusal=made.refusal, remarks=made.remarks)
@@ -171,12 +172,16 @@ def _write(made: Made, target: Target) -> Outcome:
         vectors = target.vectors(document.id) if made.vectors is None else made.vectors
     except InputError as error:  # those of another file of the same text are damaged
         return Outcome(path, refusal=str(error), remarks=made.remarks)
-    if vectors is None or len(vectors) != len(made.bounds):  # what was known when we began is known no more
-        refusal = f"{path} was not added, as its text was just removed from the index: add it again."
-        return Outcome(path, refusal=refusal, remarks=made.remarks)
     passages = Row(0, document, made.bounds).passages()
+    if vectors is None or len(vectors) != len(passages):  # the file that had this text has another by now
+        vectors = _embedder(embedder).encode([passage.text for passage in passages])
     changed = target.insert(document, passages, vectors.astype(np.float32))
     return Outcome(path, changed, remarks=made.remarks)
+
+
+@functools.cache
+def _embedder(name: str | None) -> Embedder:
+    return load_embedder(name)
 
 
 @contextlib.contextmanager

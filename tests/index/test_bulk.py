@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ray.cluster_utils import Cluster
 
-from index import InputError, bulk, split_passages
+from index import InputError, bulk, read_file, split_passages
 from index.database import Database
 from index.milvus import MilvusIndex
 from index.shelf import Shelf
@@ -185,7 +185,7 @@ def test_a_text_that_is_there_is_not_embedded_again(cluster, embedder, tmp_path,
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     shelf = Shelf(tmp_path / "shelf", embedder, create=True)
     (tmp_path / "old.txt").write_text("Hall 1 is painted blue.")
-    document = bulk.read_file(tmp_path / "old.txt")
+    document = read_file(tmp_path / "old.txt")
     passages = split_passages(document)
     mark = np.eye(1, embedder.dimension, dtype=np.float32)
     shelf.database.insert(document, passages, mark)
@@ -199,6 +199,23 @@ def test_a_text_that_is_there_is_not_embedded_again(cluster, embedder, tmp_path,
     (outcome,) = bulk.add([tmp_path / "new.txt"], target, address="auto")
     assert not outcome.changed
     assert len(target.put) == 1
+
+
+def test_texts_that_move_to_other_files_are_all_there(cluster, embedder, tmp_path):
+    """Each file takes the text of the one before it, which is written over first."""
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    texts = [f"Hall {number} is painted blue." for number in range(12)]
+    paths = [tmp_path / f"{number:02}.txt" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+        shelf.put(read_file(path))
+    moved = ["Hall 99 is painted red.", *texts[:-1]]
+    for path, text in zip(paths, moved, strict=True):
+        path.write_text(text)
+    outcomes = list(bulk.add(paths, bulk.StoreTarget(shelf), address=cluster.address))
+    assert [outcome.refusal for outcome in outcomes] == [""] * len(paths)
+    assert sorted(document.text for document in shelf.view().documents.values()) == sorted(moved)
+    assert shelf.check(sample=1000) == []
 
 
 def test_an_embedder_that_workers_lack_is_one_sentence(cluster, papers, embedder, tmp_path):
