@@ -2,8 +2,9 @@
 
 Each worker is a process with one core, which loads the embedder once and is given a few files at a time. What
 it made streams back and is written as it comes, and Ray Data holds the workers back where the writing is
-slower. A worker that dies is started again with the files it had. Nothing is remembered between two runs but
-the index itself: texts that it holds are read, not embedded.
+slower. A worker that dies is started again with the files it had, less one that was begun three times and
+never ended. Nothing is remembered between two runs but the index itself: texts that it holds are read, not
+embedded.
 
 The files and, if it is one's own, the embedder's folder must have the same paths on all machines.
 """
@@ -42,6 +43,7 @@ LOCAL = "local"  # the address of a Ray of our own, on this machine
 TOGETHER = 16  # files at most that are given to a worker, and done again if it dies
 REACHED = 10.0  # seconds for a cluster to be
 DEATHS = 3  # of workers that begin, one after the other, before there is thought to be a reason
+ATTEMPTS = 3  # at a file whose worker dies
 GROWTH = 0.05  # of a shelf, after which its vectors and words are made searchable
 TURNS = 4  # in which each worker gets its share of few files
 
@@ -259,17 +261,19 @@ def _pickled(paths: list[str], known: np.ndarray, embedder: str | None) -> Itera
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = DEATHS
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Attempts).remote()
     made = ray.data.from_items(
         [{"path": os.fsencode(path)} for path in paths], override_num_blocks=-(-len(paths) // together)
     ).map_batches(
         Worker,
-        fn_constructor_args=(embedder, ray.put(known)),
+        fn_constructor_args=(embedder, ray.put(known), attempts),
         batch_size=None,
         batch_format="numpy",
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
     )
-    return (row["made"] for row in made.iter_rows())
+    for row in made.iter_rows():  # here, so that what the workers ask lives as long as they do
+        yield row["made"]
 
 
 def _from_afar(*work: Any) -> Iterator[bytes]:
@@ -292,6 +296,22 @@ class _Agent:
         return list(itertools.islice(self._made, TOGETHER))
 
 
+class _Attempts:
+    """How often each file was begun that has not ended: Ray Data itself would try it for ever."""
+
+    def __init__(self) -> None:
+        self._begun: dict[bytes, int] = {}
+
+    def begin(self, path: bytes) -> bool:
+        """Whether a file is to be tried, once more."""
+        self._begun[path] = self._begun.get(path, 0) + 1
+        return self._begun[path] <= ATTEMPTS
+
+    def end(self, path: bytes) -> None:
+        """It did no harm."""
+        self._begun.pop(path, None)  # gone where this was itself started again
+
+
 def _check_worker(embedder: str | None) -> None:
     """Fails in a worker that lacks what it needs; at once, where Ray Data would start it again and again."""
     load_embedder(embedder)
@@ -303,20 +323,31 @@ class Worker:
     Args:
         embedder: a folder or hub id; None for the bundled one.
         known: a reference to the ids that are not embedded again, as sorted numbers, uint64, [documents].
+        attempts: a handle of `_Attempts`, which all workers share.
     """
 
-    def __init__(self, embedder: str | None, known: Any) -> None:
+    def __init__(self, embedder: str | None, known: Any, attempts: Any) -> None:
         os.environ[THREADS] = "1"
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self._embedder = load_embedder(embedder)
         self._known: np.ndarray = ray.get(known)
+        self._attempts = attempts
         self._remarks = _Remarks()
         logging.getLogger("index").addHandler(self._remarks)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         """Files by their paths, to pickled `Made`, one by one."""
         for path in batch["path"]:
-            yield {"made": [pickle.dumps(self._make(os.fsdecode(path)))]}
+            yield {"made": [pickle.dumps(self._tried(os.fsdecode(path)))]}
+
+    def _tried(self, path: str) -> Made:
+        known_as = os.fsencode(path)  # as text, it may be none that Ray can send
+        if not ray.get(self._attempts.begin.remote(known_as)):
+            why = "the worker that read it died three times: add it alone to see more"
+            return Made(path, refusal=f"{path} was not added, as {why}.")
+        made = self._make(path)
+        self._attempts.end.remote(known_as)
+        return made
 
     def _make(self, path: str) -> Made:
         try:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,6 +142,53 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, papers, plain, embedder,
                 os.kill(victim, signal.SIGKILL)
     assert sorted(outcome.path for outcome in outcomes) == files(papers)
     assert_same(shelf, plain)
+
+
+def readers(cluster, path):
+    """The workers that have a file open."""
+    for pid in workers(cluster):
+        with contextlib.suppress(OSError):  # it has just ended, or closed it
+            if any(link.readlink() == path for link in Path(f"/proc/{pid}/fd").iterdir()):
+                yield pid
+
+
+def kill_readers(cluster, pipe, killed, done):
+    """Kill the workers that read a pipe, to which nothing is ever written; a few, so that the test ends."""
+    with pipe.open("r+b", buffering=0):
+        while not done.is_set() and len(killed) < 5:
+            for pid in readers(cluster, pipe):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(0.02)
+    pipe.unlink()
+
+
+@pytest.mark.parametrize("client", [False, True])
+def test_a_file_that_kills_each_worker_is_refused_and_all_others_are_added(
+    client, cluster, papers, embedder, tmp_path
+):
+    pipe = tmp_path / "deadly.txt"
+    os.mkfifo(pipe)
+    shelf = Shelf(tmp_path / "shelf", embedder, create=True)
+    killed, done = set(), threading.Event()
+    killing = threading.Thread(target=kill_readers, args=(cluster, pipe, killed, done))
+    killing.start()
+    address = f"ray://{cluster.head_node.node_ip_address}:{cluster.client_port}"
+    paths = [*files(papers)[:20], pipe, *files(papers)[20:40]]
+    try:
+        outcomes = list(
+            bulk.add(paths, bulk.StoreTarget(shelf), address=address if client else cluster.address)
+        )
+    finally:
+        done.set()
+        killing.join()
+    assert len(killed) == 3
+    assert sorted(outcome.path for outcome in outcomes) == sorted(paths)
+    refused = {outcome.path: outcome.refusal for outcome in outcomes if outcome.refusal}
+    assert refused == {
+        pipe: f"{pipe} was not added, as the worker that read it died three times: add it alone to see more."
+    }
+    assert len(shelf.view().documents) == len(paths) - 1
 
 
 def test_a_driver_that_is_killed_goes_on_when_run_again(cluster, papers, plain, embedder, tmp_path):
