@@ -11,12 +11,17 @@ They were written for this project by a language model that read each paragraph,
   their paragraph does not answer them, most of them twice in different ways;
 - `pairs.jsonl.gz`: answerable questions as SQuAD has them, each with a twin of a word or two changed, which
   its paragraph does not answer;
+- `shortened.jsonl.gz`: answerable questions of the sets cut before where, when or by whom ("What destroyed
+  the crop in Baltimore?"), kept where the reader still finds the same answer in the paragraph;
+- `short.jsonl.gz`: questions of two to five words, as people begin a chat with, over the news, the documents
+  and the invented ones: ten for each, up to four of them unanswerable, less those unanswerable ones whose
+  very words recur more often than answerable, so that no wording alone tells which it is;
 - `off_topic.txt.gz`: what people type that has nothing to do with a document; each is asked of a paragraph
   and of a document;
 - `invented.jsonl.gz`: invented documents with questions, most of them worded far from the text, whole;
 - `documents.jsonl.gz`: more of these, to fit the confidence on.
 
-The paragraphs are not here: each is known by its SHA-256 and looked up in the sets given. Licence of the
+The texts are not here: each is known by its SHA-256 and looked up in the sets given. Licence of the
 questions: CC BY-SA 4.0, as that of the sets.
 """
 
@@ -35,7 +40,8 @@ from typing import Any
 from qa.gold import occurrences
 
 HERE = Path(__file__).parent
-SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz")
+SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz", "shortened.jsonl.gz")
+OVER_DOCUMENTS = "short.jsonl.gz"
 OFF_TOPIC = "off_topic"
 INVENTED, DOCUMENTS = "invented.jsonl.gz", "documents.jsonl.gz"
 SHORT = 200  # characters of a paragraph of a document below which nothing is asked of it
@@ -58,10 +64,14 @@ def main() -> None:
             f"{name}: {len(joined)} questions; paragraphs of {len(questions) - len(joined)} more are missing"
         )
     messages = gzip.decompress((HERE / f"{OFF_TOPIC}.txt.gz").read_bytes()).decode().splitlines()
+    texts = [row for row in [*rows, *_rows(HERE / INVENTED)] if "text" in row]
+    short = list(document_rows(_rows(HERE / OVER_DOCUMENTS), {_digest(row["text"]): row for row in texts}))
+    _write(options.folder / OVER_DOCUMENTS, short)
+    print(f"{OVER_DOCUMENTS}: questions over {len(short)} documents")
     documents = [
         {"context": part, "article": row["title"]}
-        for row in [*rows, *_rows(HERE / INVENTED)]
-        for part in row.get("text", "").splitlines()
+        for row in texts
+        for part in row["text"].splitlines()
         if len(part) >= SHORT
     ]
     kinds = [group for group in (list(paragraphs.values()), documents) if group]
@@ -89,6 +99,36 @@ def gold_rows(
         places = [] if row["is_impossible"] else occurrences(source["context"], text)
         answers = [{"text": text, "answer_start": start} for start, _ in places]
         yield _gold_row(f"{row['paragraph']}-{number}", row["question"], source, answers)
+
+
+def document_rows(
+    written: Iterable[dict[str, Any]], documents: dict[str, dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The documents that are there with the questions written over them, as rows of a gold set.
+
+    Args:
+        written: rows with `document` (the digest), `question`, `is_impossible`, and `start` and
+            `end` of the answer.
+        documents: rows with `id`, `title` and `text`, by the digest of the text.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in written:
+        groups.setdefault(row["document"], []).append(row)
+    for digest, group in groups.items():
+        if source := documents.get(digest):
+            yield {
+                "id": source["id"],
+                "title": source["title"],
+                "text": source["text"],
+                "qas": [
+                    {
+                        "id": f"{source['id']}-short-{number}",
+                        "question": row["question"],
+                        "answers": [source["text"][row["start"] : row["end"]]] * (not row["is_impossible"]),
+                    }
+                    for number, row in enumerate(group)
+                ],
+            }
 
 
 def off_topic_rows(
