@@ -5,7 +5,7 @@ from transformers import AutoModelForQuestionAnswering, BertForQuestionAnswering
 
 from index import InputError
 from qa.examples import Features
-from qa.span_model import load_base, logits, span_loss
+from qa.span_model import _round_input, load_base, logits, span_loss
 from tests.qa.toy import config_of, tokenizer_of
 
 
@@ -48,6 +48,28 @@ def test_gradients_reach_every_weight(folder):
     span_loss(start, end, [((2, 3),)]).backward()
     without = [name for name, weight in model.named_parameters() if weight.grad is None]
     assert without == []
+
+
+def test_each_layer_is_given_no_more_than_256_values(folder):
+    _, model = load_base(str(folder))
+    seen = []
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    with torch.no_grad():
+        logits(model.eval(), [window(*range(5, 45)), window(11, 12, 13)])
+    assert len(seen) == 6 * model.config.num_hidden_layers + 1
+    assert all(len(values.unique()) <= 256 for inputs in seen for values in inputs)
+
+
+def test_rounding_lets_the_gradient_through(folder):
+    values = torch.linspace(-1.0, 3.0, 24).reshape(1, 4, 6).requires_grad_()
+    rounded = _round_input(torch.nn.Identity(), (values,))[0]
+    step = 4 / 255
+    assert 0 < (rounded - values).abs().max() <= step / 2 + 1e-6
+    torch.testing.assert_close(rounded / step, (rounded / step).round(), atol=1e-4, rtol=0)
+    (rounded * 2).sum().backward()
+    torch.testing.assert_close(values.grad, torch.full_like(values, 2.0))
 
 
 def test_span_loss_counts_every_acceptable_answer():
