@@ -16,6 +16,12 @@ They were written for this project by a language model that read each paragraph,
 - `short.jsonl.gz`: questions of two to five words, as people begin a chat with, over the news, the documents
   and the invented ones: ten for each, up to four of them unanswerable, less those unanswerable ones whose
   very words recur more often than answerable, so that no wording alone tells which it is;
+- `phrases.jsonl.gz`: over the same documents, four questions each whose answer is a whole phrase, and three
+  that miss by little: too fine, another name, another time or relation;
+- `tiny.jsonl.gz`: texts of one to four sentences, as one tries a chatbot with, two questions each that they
+  answer and three that they do not;
+- `turns.jsonl.gz`: the dialogues that come with the documents, each later turn in full and as a chat
+  understands it, with what it leans on in brackets;
 - `off_topic.txt.gz`: what people type that has nothing to do with a document; each is asked of a paragraph
   and of a document;
 - `invented.jsonl.gz`: invented documents with questions, most of them worded far from the text, whole;
@@ -37,13 +43,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qa.followup import Turn, understood
 from qa.gold import occurrences
 
 HERE = Path(__file__).parent
 SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz", "shortened.jsonl.gz")
-OVER_DOCUMENTS = "short.jsonl.gz"
+OVER_DOCUMENTS = ("short.jsonl.gz", "phrases.jsonl.gz")
+TURNS = "turns.jsonl.gz"
 OFF_TOPIC = "off_topic"
-INVENTED, DOCUMENTS = "invented.jsonl.gz", "documents.jsonl.gz"
+INVENTED, TINY, DOCUMENTS = "invented.jsonl.gz", "tiny.jsonl.gz", "documents.jsonl.gz"
 SHORT = 200  # characters of a paragraph of a document below which nothing is asked of it
 
 
@@ -65,9 +73,12 @@ def main() -> None:
         )
     messages = gzip.decompress((HERE / f"{OFF_TOPIC}.txt.gz").read_bytes()).decode().splitlines()
     texts = [row for row in [*rows, *_rows(HERE / INVENTED)] if "text" in row]
-    short = list(document_rows(_rows(HERE / OVER_DOCUMENTS), {_digest(row["text"]): row for row in texts}))
-    _write(options.folder / OVER_DOCUMENTS, short)
-    print(f"{OVER_DOCUMENTS}: questions over {len(short)} documents")
+    for name in OVER_DOCUMENTS:
+        kind = name.split(".", maxsplit=1)[0]
+        over = list(document_rows(kind, _rows(HERE / name), {_digest(row["text"]): row for row in texts}))
+        _write(options.folder / name, over)
+        print(f"{name}: questions over {len(over)} documents")
+    _write(options.folder / TURNS, map(turn_row, (row for row in texts if "dialogue" in row)))
     documents = [
         {"context": part, "article": row["title"]}
         for row in texts
@@ -76,7 +87,7 @@ def main() -> None:
     ]
     kinds = [group for group in (list(paragraphs.values()), documents) if group]
     _write(options.folder / f"{OFF_TOPIC}.jsonl.gz", off_topic_rows(messages, kinds))
-    for name in (INVENTED, DOCUMENTS):
+    for name in (INVENTED, TINY, DOCUMENTS):
         shutil.copy(HERE / name, options.folder)
 
 
@@ -102,11 +113,12 @@ def gold_rows(
 
 
 def document_rows(
-    written: Iterable[dict[str, Any]], documents: dict[str, dict[str, Any]]
+    kind: str, written: Iterable[dict[str, Any]], documents: dict[str, dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """The documents that are there with the questions written over them, as rows of a gold set.
 
     Args:
+        kind: of the questions, for their ids.
         written: rows with `document` (the digest), `question`, `is_impossible`, and `start` and
             `end` of the answer.
         documents: rows with `id`, `title` and `text`, by the digest of the text.
@@ -122,13 +134,30 @@ def document_rows(
                 "text": source["text"],
                 "qas": [
                     {
-                        "id": f"{source['id']}-short-{number}",
+                        "id": f"{source['id']}-{kind}-{number}",
                         "question": row["question"],
                         "answers": [source["text"][row["start"] : row["end"]]] * (not row["is_impossible"]),
                     }
                     for number, row in enumerate(group)
                 ],
             }
+
+
+def turn_row(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with the later turns of its dialogue as questions of a gold set.
+
+    Args:
+        document: `id`, `title`, `text`, and `dialogue`, turns with `question`, `standalone` and `answers`.
+    """
+    questions: list[dict[str, Any]] = []
+    turns: list[Turn] = []
+    for number, turn in enumerate(document["dialogue"]):
+        asked, context = understood(turn["question"], turns)
+        turns.append(Turn(turn["question"], context, next(iter(turn["answers"]), "")))
+        for question in sorted({turn["standalone"], asked}) if number else ():
+            identity = f"{document['id']}-turn-{len(questions)}"
+            questions.append({"id": identity, "question": question, "answers": turn["answers"]})
+    return {name: document[name] for name in ("id", "title", "text")} | {"qas": questions}
 
 
 def off_topic_rows(
