@@ -12,7 +12,6 @@ The files and, if it is one's own, the embedder's folder must have the same path
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import logging
 import os
@@ -32,7 +31,7 @@ from ray.exceptions import RayError
 
 from index.database import Row
 from index.documents import Document, read_file
-from index.embedder import Embedder, load_embedder
+from index.embedder import kept_embedder, load_embedder
 from index.errors import InputError, reason
 from index.onnx_model import THREADS, threads
 from index.passages import Passage, split_passages
@@ -176,14 +175,9 @@ def _write(made: Made, target: Target, embedder: str | None) -> Outcome:
         return Outcome(path, refusal=str(error), remarks=made.remarks)
     passages = Row(0, document, made.bounds).passages()
     if vectors is None or len(vectors) != len(passages):  # the file that had this text has another by now
-        vectors = _embedder(embedder).encode([passage.text for passage in passages])
+        vectors = kept_embedder(embedder).encode([passage.text for passage in passages])
     changed = target.insert(document, passages, vectors.astype(np.float32))
     return Outcome(path, changed, remarks=made.remarks)
-
-
-@functools.cache
-def _embedder(name: str | None) -> Embedder:
-    return load_embedder(name)
 
 
 @contextlib.contextmanager
@@ -343,7 +337,7 @@ class Worker:
     def _tried(self, path: str) -> Made:
         known_as = os.fsencode(path)  # as text, it may be none that Ray can send
         if not ray.get(self._attempts.begin.remote(known_as)):
-            why = "the worker that read it died three times: add it alone to see more"
+            why = f"its workers died, {ATTEMPTS} of them: add it alone to see more"
             return Made(path, refusal=f"{path} was not added, as {why}.")
         made = self._make(path)
         self._attempts.end.remote(known_as)

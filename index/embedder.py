@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -68,3 +69,9 @@ def load_embedder(name: str | None = None, device: str | None = None) -> Embedde
     from index.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415  # imports torch
 
     return SentenceTransformerEmbedder(name, device)
+
+
+@functools.cache
+def kept_embedder(name: str | None = None, device: str | None = None) -> Embedder:
+    """As `load_embedder`, loaded once in a process."""
+    return load_embedder(name, device)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from index import Document, InputError, read_file
-from index.embedder import Embedder, load_embedder
+from index.embedder import kept_embedder
 from index.opening import open_index
 from index.passages import page_of, split_passages
 from index.retriever import Retrieved, retrieve
@@ -99,7 +99,7 @@ class ArticleQA:
         documents = list(documents)
         if not documents:
             raise InputError("There is no document: give at least one.")
-        index = MemoryIndex(_embedder(embedder, _for(embedder, device)), split)
+        index = MemoryIndex(kept_embedder(embedder, _for(embedder, device)), split)
         index.add(documents)
         return cls(index, *_reader(reader, _for(reader, device)))
 
@@ -140,7 +140,7 @@ class ArticleQA:
         Raises:
             InputError: there is no index or none that can be used, no such model, or no such device for it.
         """
-        store = open_index(folder, _embedder(embedder, _for(embedder, device)), create=create)
+        store = open_index(folder, kept_embedder(embedder, _for(embedder, device)), create=create)
         return cls(store, *_reader(reader, _for(reader, device)))
 
     def add(self, paths: Iterable[Path | str]) -> list[Document]:
@@ -339,11 +339,6 @@ def _over_article() -> ArticleQA:
 def _for(name: str | None, device: str | None) -> str | None:
     """The device for a model; the bundled ones, which an engine may hold beside another, have no choice."""
     return device if name else None
-
-
-@functools.cache
-def _embedder(name: str | None, device: str | None) -> Embedder:
-    return load_embedder(name, device)
 
 
 @functools.cache

@@ -186,7 +186,7 @@ def test_a_file_that_kills_each_worker_is_refused_and_all_others_are_added(
     assert sorted(outcome.path for outcome in outcomes) == sorted(paths)
     refused = {outcome.path: outcome.refusal for outcome in outcomes if outcome.refusal}
     assert refused == {
-        pipe: f"{pipe} was not added, as the worker that read it died three times: add it alone to see more."
+        pipe: f"{pipe} was not added, as its workers died, 3 of them: add it alone to see more."
     }
     assert len(shelf.view().documents) == len(paths) - 1
 
