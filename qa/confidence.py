@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from index import InputError
-from index.retriever import Retrieved
 from qa.spans import Span, without_overlaps
 
 CALIBRATION_FILE = "calibration.json"
 GAP_LIMIT = 10.0  # logits; a runner-up further away, or none, says no more
+MARGIN_LIMIT = 5.0  # logits, above which the margin says less, as trick questions have such margins, too
 RIDGE = 1.0
-FEATURES = ("margin", "gap", "log_probability", "shared", "rank", "seen", "cosine")
+FEATURES = ("margin", "capped_margin", "gap", "log_probability", "shared", "rank", "seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,11 @@ UNCALIBRATED = Calibration(
 )
 
 
-def span_features(spans: Sequence[Span], retrieved: Sequence[Retrieved]) -> np.ndarray:
+def span_features(spans: Sequence[Span]) -> np.ndarray:
     """What the confidence is judged by, float64, [features].
 
     Args:
         spans: all candidates, merged, best first; at least one.
-        retrieved: the passages that were read.
     """
     best, *others = without_overlaps(spans, 2)
     gap = best.score - others[0].score if others else GAP_LIMIT
@@ -114,12 +113,12 @@ def span_features(spans: Sequence[Span], retrieved: Sequence[Retrieved]) -> np.n
     return np.array(
         [
             best.score,
+            min(best.score, MARGIN_LIMIT),
             min(gap, GAP_LIMIT),
             best.log_probability,
             best.score - all_passages,
             np.log1p(best.rank),
             np.log(best.seen),
-            retrieved[best.rank].cosine,
         ]
     )
 

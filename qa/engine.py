@@ -239,9 +239,7 @@ class ArticleQA:
         self, question: str, retrieved: Sequence[Retrieved], spans: Sequence[Span]
     ) -> tuple[Answer, float]:
         """The answer, or that there is none, with the decision score."""
-        right, absent = (
-            self._calibration.probabilities(span_features(spans, retrieved)) if spans else (0.0, 1.0)
-        )
+        right, absent = self._calibration.probabilities(span_features(spans)) if spans else (0.0, 1.0)
         answered = right > absent
         chosen = without_overlaps(spans, ALTERNATIVES + answered)
         answer = Answer(

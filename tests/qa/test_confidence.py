@@ -1,16 +1,21 @@
 import numpy as np
 import pytest
 
-from index import InputError, Passage
-from index.retriever import Retrieved
-from qa.confidence import FEATURES, GAP_LIMIT, UNCALIBRATED, Calibration, decision_score, span_features
+from index import InputError
+from qa.confidence import (
+    FEATURES,
+    GAP_LIMIT,
+    MARGIN_LIMIT,
+    UNCALIBRATED,
+    Calibration,
+    decision_score,
+    span_features,
+)
 from qa.spans import Span, merge
-
-RETRIEVED = [Retrieved(Passage("d", 0, 100, "x" * 100), 0.9, cosine, 1.0) for cosine in (0.7, 0.4)]
 
 
 def features(*spans):
-    return dict(zip(FEATURES, span_features(merge(spans), RETRIEVED), strict=True))
+    return dict(zip(FEATURES, span_features(merge(spans)), strict=True))
 
 
 def test_features_of_a_single_span():
@@ -21,7 +26,13 @@ def test_features_of_a_single_span():
     assert found["shared"] == pytest.approx(np.log(np.e**3 / (1 + np.e**3)))
     assert found["rank"] == pytest.approx(np.log(2))
     assert found["seen"] == 0
-    assert found["cosine"] == 0.4
+    assert found["capped_margin"] == 3.0
+
+
+def test_the_margin_counts_less_above_its_limit():
+    found = features(Span(0, 4, MARGIN_LIMIT + 3, -0.5))
+    assert found["margin"] == MARGIN_LIMIT + 3
+    assert found["capped_margin"] == MARGIN_LIMIT
 
 
 def test_the_gap_is_to_the_best_span_elsewhere():
@@ -33,7 +44,7 @@ def test_the_gap_is_to_the_best_span_elsewhere():
 
 def test_large_scores_do_not_overflow():
     assert np.isfinite(
-        span_features([Span(0, 4, 500.0, -0.1, 1, "d"), Span(9, 12, -500.0, -9.0, 1, "d")], RETRIEVED)
+        span_features([Span(0, 4, 500.0, -0.1, 1, "d"), Span(9, 12, -500.0, -9.0, 1, "d")])
     ).all()
 
 
