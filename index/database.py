@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from index.connection import WAIT, Connection
-from index.documents import Document
+from index.documents import Document, whole_path
 from index.errors import InputError
 from index.fingerprint import check_schema, damaged_document, no_index
 from index.passages import Passage, page_of
@@ -175,7 +175,7 @@ class Database:
 
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
-        source = stored(str(Path(name).absolute()))
+        source = stored(str(whole_path(name)))
         with self._sql.said():
             found = self._sql.execute(
                 "SELECT id FROM documents WHERE id = ?"

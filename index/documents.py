@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,15 @@ class Document:
         text = text.translate(_SURROGATES) if not text.isascii() else text
         identity = hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(identity, title.translate(_SURROGATES) or _first_words(text), source, text, page_starts)
+
+
+def whole_path(path: Path | str) -> Path:
+    """The path by which a file is known, from the root on, whatever the folder one is in.
+
+    A link keeps its own name, but `..` leads to where the system takes it, through links, too.
+    """
+    whole = Path(path).absolute()
+    return Path(os.path.realpath(whole.parent), whole.name) if ".." in whole.parts else whole
 
 
 def read_file(path: Path | str) -> Document:

@@ -22,7 +22,7 @@ import numpy as np
 from index.documents import Document
 from index.embedder import Embedder
 from index.errors import InputError
-from index.fingerprint import PROBE, check_embedder
+from index.fingerprint import PROBE, check_embedder, damaged_document
 from index.inspection import check, repair
 from index.milvus_database import MilvusDatabase, words_of
 from index.milvus_rows import Hit, Record
@@ -102,7 +102,7 @@ class MilvusView:
             document = self.read(record)
             bounds, vectors = self._database.bounds(record), self._database.matrix(record)
             if len(bounds) < record.passages or len(vectors) < record.passages:
-                raise Gone(record.id)
+                raise self._missing(record)
             documents.append(document)
             passages += [_passage(document, start, end) for start, end in bounds.tolist()]
             matrices.append(vectors)
@@ -171,6 +171,12 @@ class MilvusView:
         if hit is None or not self._counts(hit):
             raise Gone(number)
         return hit
+
+    def _missing(self, record: Record) -> Exception:
+        """Why passages of a document are not there: it is gone, or its rows were lost."""
+        if self._database.rows.records("version", [record.version]):
+            return damaged_document(self._database.name, record.title)
+        return Gone(record.id)
 
     def _search(self, question: str, count: int) -> tuple[Hits, Hits]:
         """The best passages by vectors and by words."""

@@ -22,13 +22,12 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from index.database import Row, key_of, stored
-from index.documents import Document
+from index.documents import Document, whole_path
 from index.errors import InputError
 from index.fingerprint import check_schema, damaged_document, no_index
 from index.lexical import terms
@@ -150,7 +149,7 @@ class MilvusDatabase:
 
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
-        row = self.rows.get(digest(stored(str(Path(name).absolute()))))
+        row = self.rows.get(digest(stored(str(whole_path(name)))))
         if row:
             return Record.of(row).id
         return name if name in self.records([name]) else None

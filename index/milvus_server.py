@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported; it writes to standard error
-
 import grpc
 from milvus_lite.adapter.grpc.server import start_server_in_thread
 from milvus_lite.exceptions import DataDirLockedError
@@ -39,6 +37,7 @@ CONNECTING = 5.0  # seconds, of these, for one try to connect
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0  # seconds between two tries
 STOPPING = 1.0  # seconds for the last calls
 LITE_COLLECTION = "article_qa"
+LONGEST_PLACE, SHORT_PLACE = 70, "/tmp"  # noqa: S108  # of a socket, whose path has at most 107 characters
 
 # What a call is tried again after: the server is away, slow, starting or has too much to do.
 _CONNECT_FAILED, _RATE_LIMIT, _NOT_LOADED = 2, 8, 101
@@ -121,7 +120,9 @@ class _Lite:
         self._users = 0
         self.writing = threading.RLock()
         # A socket in a folder of our own, as a port would be open to all users of the machine.
-        self._place = tempfile.TemporaryDirectory(prefix="article-qa-")
+        place = tempfile.gettempdir()
+        place = place if len(place) <= LONGEST_PLACE else SHORT_PLACE
+        self._place = tempfile.TemporaryDirectory(prefix="article-qa-", dir=place)
         socket = f"{self._place.name}/socket"
         self._server, self._database, _ = start_server_in_thread(str(folder), host="unix", port=socket)
         self.uri = f"unix:{socket}"
@@ -176,7 +177,7 @@ def _check_folder(address: Address, *, make: bool) -> None:
     assert folder is not None, "a server is not opened"  # noqa: S101  # for mypy
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{address.name} is a file: name a folder for Milvus Lite.")
-    if (folder / "collections").is_dir():
+    if (folder / "collections").is_dir() and (folder / "LOCK").is_file():  # as Milvus Lite makes them
         return
     if not make:
         raise no_index(address.name)

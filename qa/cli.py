@@ -26,7 +26,7 @@ COMMANDS = {
 }
 TRAINING = ("average", "train")  # need the extra `train`
 RAY, LOCAL_RAY = "--ray", "local"  # the option of `index add`, and what it means alone
-_ADDRESS = re.compile(r"auto|local|(ray://)?[\w.-]+:\d+|(ray://)?\[[\da-fA-F:]+\]:\d+")
+_ADDRESS = re.compile(r"auto|local|(?!milvus:)(ray://)?[\w.-]+:\d+|(ray://)?\[[\da-fA-F:]+\]:\d+")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from index import Document, InputError, read_file
+from index.documents import whole_path
 from index.embedder import kept_embedder
 from index.opening import open_index
 from index.passages import page_of, split_passages
@@ -149,9 +150,7 @@ class ArticleQA:
         Raises:
             InputError: a file cannot be read; those before it are added.
         """
-        return [
-            document for path in paths if self._changeable().put(document := read_file(Path(path).absolute()))
-        ]
+        return [document for path in paths if self._changeable().put(document := read_file(whole_path(path)))]
 
     def put(self, document: Document, progress: Progress | None = None) -> bool:
         """Add a document that was read already; as `add`, but told how many of how many passages are done."""

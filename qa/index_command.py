@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from index import InputError, read_file
 from index.database import DATABASE
-from index.documents import SUFFIXES
+from index.documents import SUFFIXES, whole_path
 from index.embedder import load_embedder
 from index.opening import open_catalogue, open_index
 from index.store import Catalogue, Entry, Store
@@ -64,7 +64,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _add(options: argparse.Namespace) -> int:
     """Each file is a write of its own, so that what is done is kept; those that cannot be read are told."""
-    files = list(dict.fromkeys(path.absolute() for path in files_in(options.paths)))
+    files = list(dict.fromkeys(whole_path(path) for path in files_in(options.paths)))
     done = {"added": 0, "there already": 0, "refused": 0}
     with closing(open_index(options.folder, load_embedder(options.embedder), create=True)) as store:
         try:

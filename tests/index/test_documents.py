@@ -4,6 +4,7 @@ import random
 import pytest
 
 from index import Document, InputError, read_file, read_stream
+from index.documents import whole_path
 
 SENTENCE = "Ghosn was arrested in Japan."
 PNG = (
@@ -202,3 +203,13 @@ def test_title_given_wins():
 )
 def test_title_is_the_first_words(text, title):
     assert Document.from_text(text).title == title
+
+
+def test_a_file_is_known_by_one_path(tmp_path, monkeypatch):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
+    monkeypatch.chdir(tmp_path / "deep")
+    assert whole_path("a.txt") == whole_path("./er/../a.txt") == tmp_path / "deep" / "a.txt"
+    assert whole_path("../a.txt") == tmp_path / "a.txt"
+    assert whole_path("../link/../a.txt") == tmp_path / "deep" / "a.txt"  # which the system opens
+    assert whole_path(tmp_path / "link" / "a.txt") == tmp_path / "link" / "a.txt"

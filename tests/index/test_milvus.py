@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -479,6 +480,23 @@ def test_what_is_damaged_is_told_and_mended(index, embedder):
     assert retrieve(index.view(), "Is a vector wrong?", 1)[0].passage.text == documents["a vector"].text
 
 
+def test_a_document_that_lost_passages_is_told_where_it_is_taken_out(index, embedder):
+    index.put(ADA)
+    index.put(RAIN)
+    index.database.rows.call("delete", PASSAGES, ids=[index.database.first(ADA.id)])
+    with pytest.raises(InputError, match=r"holds a damaged document, acme.txt: run `article-qa index check"):
+        index.steadily(lambda view: view.only([ADA.id, RAIN.id]))
+    assert list(index.steadily(lambda view: view.only([RAIN.id])).documents) == [RAIN.id]
+
+
+def test_milvus_lite_works_where_the_temporary_folder_has_a_long_name(name, embedder, tmp_path, monkeypatch):
+    place = tmp_path / ("long" * 20)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index:
+        assert index.put(ADA)
+
+
 def test_repairing_does_not_bring_back_what_was_removed_meanwhile(index, embedder):
     index.put(ADA)
     version = index.database.records([ADA.id])[ADA.id].version
@@ -601,6 +619,12 @@ def test_files_and_folders_of_other_things_are_refused(tmp_path, embedder):
     with pytest.raises(InputError, match="holds no index"):
         MilvusDatabase(f"milvus:{tmp_path / 'nowhere'}")
     assert not (tmp_path / "nowhere").exists()
+    folder = tmp_path / "photos" / "collections" / "summer"
+    folder.mkdir(parents=True)
+    for make in (False, True):
+        with pytest.raises(InputError, match=r"holds no index|is a folder of other things"):
+            MilvusIndex(f"milvus:{tmp_path / 'photos'}", embedder, create=make)
+    assert sorted(tmp_path.glob("photos/**/*")) == [folder.parent, folder]
 
 
 WRITER = """

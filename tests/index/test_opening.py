@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -120,3 +121,26 @@ ArticleQA.open({str(tmp_path / "shelf")!r}, create=True)
 print([name for name in sys.modules if "milvus" in name or name == "grpc"])
 """
     assert run(code).stdout == "[]\n"
+
+
+LOOK = """
+import os, sys
+
+class Look:
+    def find_spec(self, name, *_):
+        if name == "grpc":
+            print(os.environ.get("GRPC_VERBOSITY"))
+
+sys.meta_path.insert(0, Look())
+from index.opening import open_catalogue
+open_catalogue("milvus:nowhere")
+"""
+
+
+def test_grpc_is_told_to_be_quiet_before_it_is_imported(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert "milvus:nowhere holds no index" in done.stderr
+    assert done.stdout == "NONE\n"

@@ -12,7 +12,7 @@ import pytest
 from index import InputError
 from index.database import Database
 from qa import ArticleQA
-from qa.cli import main
+from qa.cli import _with_address, main, parser
 from qa.index_command import Bar
 from tests.index.formats.files import pdf
 
@@ -66,6 +66,17 @@ def test_adding_again_adds_what_is_new_and_replaces_what_has_changed(index, pape
     assert main(["index", "add", index, str(papers), str(papers / "acme.txt")]) == 0
     assert capsys.readouterr().out == "1 added, 2 there already, 0 refused; 3 documents, 3 passages\n"
     assert engine.answer("Who leads Acme?").text == "Ben Holm"
+
+
+def test_a_file_is_the_same_by_another_way_to_it(index, papers, monkeypatch, capsys):
+    (papers / "acme.txt").write_text("Acme is led by Ben Holm.")
+    monkeypatch.chdir(papers / "deep")
+    assert main(["index", "add", index, "../acme.txt"]) == 0
+    assert capsys.readouterr().out == "1 added, 0 there already, 0 refused; 3 documents, 3 passages\n"
+    assert ArticleQA.open(index).answer("Who leads Acme?").text == "Ben Holm"
+    assert main(["index", "remove", index, "../acme.txt"]) == 0
+    assert "1" in capsys.readouterr().out
+    assert not ArticleQA.open(index).answer("Who leads Acme?").answered
 
 
 def test_documents_are_listed_and_removed_by_id_or_file(index, papers, capsys):
@@ -195,6 +206,12 @@ def test_ray_that_is_not_installed_is_one_sentence(papers, tmp_path, monkeypatch
     assert main(["index", "add", "--ray", str(tmp_path / "shelf"), str(papers)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == 'article-qa: ray is not installed: pip install ".[scale]" brings what --ray needs.'
+
+
+def test_an_index_over_milvus_is_no_address_of_a_cluster(papers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = parser().parse_args(_with_address(["index", "add", "--ray", "milvus:2024", str(papers)]))
+    assert (options.ray, options.folder, options.paths) == ("local", "milvus:2024", [str(papers)])
 
 
 def test_ray_is_not_imported_unasked(papers, tmp_path):
