@@ -265,7 +265,7 @@ def test_a_text_is_pasted_and_one_document_is_asked_and_removed(chat, visit, acm
     expect(page.get_by_label("Or paste a text")).to_have_value("")
     page.get_by_label("Ask", exact=True).click()
     page.get_by_role("option", name="acme.md").click()
-    ask(page, "Who is the firm led by?")
+    ask(page, "Who leads the company?")
     expect(answers(page)).to_have_text("Ada Berg")
     page.get_by_label("Remove acme.md").click()
     expect(page.locator("#documents li")).to_have_count(2)
@@ -469,7 +469,7 @@ def test_a_correction_counts_characters_as_python_does(chats, visit, tmp_path):
     text = "Line one 🤔.\r\nLine two.\r\nThe firm Acme 🤔 is led by Ada Berg.\r\n"
     source.write_bytes(text.encode())
     page = visit(chats.start(str(source), "--feedback", str(path)))
-    ask(page, "Who is the firm led by?")
+    ask(page, "Who leads the company?")
     expect(replies(page)).to_have_count(1)
     page.get_by_role("button", name="Wrong").click()
     select(page, "Ada Berg")
