@@ -70,10 +70,19 @@ class Document:
 def whole_path(path: Path | str) -> Path:
     """The path by which a file is known, from the root on, whatever the folder one is in.
 
-    A link keeps its own name, but `..` leads to where the system takes it, through links, too.
+    A link keeps its own name, but `..` after one leads to where the system takes it.
     """
-    whole = Path(path).absolute()
-    return Path(os.path.realpath(whole.parent), whole.name) if ".." in whole.parts else whole
+    absolute = Path(path).absolute()
+    if ".." not in absolute.parts:
+        return absolute
+    whole = Path()
+    for part in absolute.parts:
+        if part != "..":
+            whole /= part
+        else:
+            linked = os.path.islink(whole)  # noqa: PTH114  # Path's raises where it may not look
+            whole = Path(os.path.realpath(whole) if linked else whole).parent
+    return whole
 
 
 def read_file(path: Path | str) -> Document:

@@ -213,3 +213,6 @@ def test_a_file_is_known_by_one_path(tmp_path, monkeypatch):
     assert whole_path("../a.txt") == tmp_path / "a.txt"
     assert whole_path("../link/../a.txt") == tmp_path / "deep" / "a.txt"  # which the system opens
     assert whole_path(tmp_path / "link" / "a.txt") == tmp_path / "link" / "a.txt"
+    (tmp_path / "link" / "sub").mkdir()
+    assert whole_path(tmp_path / "link" / "sub" / ".." / "a.txt") == tmp_path / "link" / "a.txt"
+    assert whole_path("/../a.txt") == whole_path("/a.txt")
