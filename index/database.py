@@ -175,12 +175,12 @@ class Database:
 
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
-        source = stored(str(whole_path(name)))
         with self._sql.said():
-            found = self._sql.execute(
-                "SELECT id FROM documents WHERE id = ?"
-                " OR first = (SELECT first FROM sources WHERE source = ?)",
-                (stored(name), source),
+            found = self._sql.execute(  # as it is named first, as earlier versions kept `..`
+                "SELECT id FROM documents WHERE id = ?1 OR first = coalesce("
+                "(SELECT first FROM sources WHERE source = ?1),"
+                " (SELECT first FROM sources WHERE source = ?2))",
+                (stored(name), stored(str(whole_path(name)))),
             ).fetchone()
         return found and str(found[0])
 

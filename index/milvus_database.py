@@ -149,9 +149,9 @@ class MilvusDatabase:
 
     def find(self, name: str) -> str | None:
         """The id of the document with that id or from that file."""
-        row = self.rows.get(digest(stored(str(whole_path(name)))))
-        if row:
-            return Record.of(row).id
+        for source in dict.fromkeys((name, str(whole_path(name)))):  # earlier versions kept `..`
+            if row := self.rows.get(digest(stored(source))):
+                return Record.of(row).id
         return name if name in self.records([name]) else None
 
     def size(self) -> Size:
