@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+# Read when grpc is imported, which happens here first; it writes to standard error.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 

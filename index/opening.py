@@ -7,7 +7,6 @@ milvus+http://HOST:PORT/COLLECTION     a Milvus server or cluster, or milvus+htt
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,6 @@ def open_catalogue(name: Path | str) -> Catalogue:
 
 def _milvus() -> ModuleType:
     """The module, which imports pymilvus: seconds that no other index should take."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported; it writes to standard error
     try:
         import index.milvus  # noqa: PLC0415
     except ModuleNotFoundError as error:

@@ -132,15 +132,19 @@ class Look:
             print(os.environ.get("GRPC_VERBOSITY"))
 
 sys.meta_path.insert(0, Look())
-from index.opening import open_catalogue
-open_catalogue("milvus:nowhere")
+from index.{module} import {name} as opened
+opened("milvus:nowhere")
 """
 
 
-def test_grpc_is_told_to_be_quiet_before_it_is_imported(tmp_path):
+@pytest.mark.parametrize(
+    ("module", "name"), [("opening", "open_catalogue"), ("milvus_database", "MilvusDatabase")]
+)
+def test_grpc_is_told_to_be_quiet_before_it_is_imported(module, name, tmp_path):
+    code = LOOK.replace("{module}", module).replace("{name}", name)
     env = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
     done = subprocess.run(
-        [sys.executable, "-c", LOOK], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
     assert "milvus:nowhere holds no index" in done.stderr
     assert done.stdout == "NONE\n"
