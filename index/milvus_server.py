@@ -37,7 +37,7 @@ CONNECTING = 5.0  # seconds, of these, for one try to connect
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0  # seconds between two tries
 STOPPING = 1.0  # seconds for the last calls
 LITE_COLLECTION = "article_qa"
-LONGEST_PLACE, SHORT_PLACE = 70, "/tmp"  # noqa: S108  # of a socket, whose path has at most 107 characters
+LONGEST_PLACE, SHORT_PLACE = 70, "/tmp"  # noqa: S108  # bytes; of a socket, whose path has at most 107
 
 # What a call is tried again after: the server is away, slow, starting or has too much to do.
 _CONNECT_FAILED, _RATE_LIMIT, _NOT_LOADED = 2, 8, 101
@@ -115,14 +115,11 @@ class _Lite:
     running: dict[Path, _Lite] = {}  # noqa: RUF012  # one of the process
     lock = threading.Lock()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: tempfile.TemporaryDirectory[str]) -> None:
         self._folder = folder
         self._users = 0
         self.writing = threading.RLock()
-        # A socket in a folder of our own, as a port would be open to all users of the machine.
-        place = tempfile.gettempdir()
-        place = place if len(place) <= LONGEST_PLACE else SHORT_PLACE
-        self._place = tempfile.TemporaryDirectory(prefix="article-qa-", dir=place)
+        self._place = place
         socket = f"{self._place.name}/socket"
         self._server, self._database, _ = start_server_in_thread(str(folder), host="unix", port=socket)
         self.uri = f"unix:{socket}"
@@ -132,7 +129,7 @@ class _Lite:
         """That of a folder.
 
         Raises:
-            InputError: there is none, or it is in use, or it cannot be read.
+            InputError: there is none, it is in use or cannot be read, or its socket has no place.
         """
         assert address.folder is not None, "a server is not opened"  # noqa: S101  # for mypy
         folder = address.folder.resolve()
@@ -144,8 +141,9 @@ class _Lite:
                     raise InputError(
                         f"{address.name} cannot be opened ({error.strerror}): name another folder."
                     ) from None
+                place = _place()
                 try:
-                    cls.running[folder] = cls(folder)
+                    cls.running[folder] = cls(folder, place)
                 except DataDirLockedError:
                     raise InputError(
                         f"{address.name} is open in another process, and Milvus Lite serves one at a time: "
@@ -170,6 +168,22 @@ class _Lite:
                 self._server.stop(STOPPING).wait()  # at once, it would write of it to standard error
                 self._database.close()
                 self._place.cleanup()
+
+
+def _place() -> tempfile.TemporaryDirectory[str]:
+    """A folder of our own for a socket, as a port would be open to all users of the machine.
+
+    Raises:
+        InputError: none can be made that has a short name.
+    """
+    for place in (tempfile.gettempdir, lambda: SHORT_PLACE):
+        with contextlib.suppress(OSError):  # it cannot be written, or there is none
+            if len(os.fsencode(place())) <= LONGEST_PLACE:
+                return tempfile.TemporaryDirectory(prefix="article-qa-", dir=place())
+    raise InputError(
+        f"Milvus Lite has no place for a socket (a name of at most {LONGEST_PLACE} bytes): set TMPDIR to a "
+        "folder with a shorter name, which you may write to."
+    )
 
 
 def _check_folder(address: Address, *, make: bool) -> None:

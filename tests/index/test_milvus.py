@@ -505,6 +505,16 @@ def test_milvus_lite_works_where_the_temporary_folder_has_a_long_name(name, embe
         assert index.put(ADA)
 
 
+def test_milvus_lite_that_has_no_place_for_its_socket_says_so(
+    name, embedder, tmp_path, tmp_path_factory, monkeypatch
+):
+    # Of few characters, but of many bytes, which are what counts.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("é" * 30)))
+    monkeypatch.setattr("index.milvus_server.SHORT_PLACE", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"no place for a socket .*: set TMPDIR to a folder with a shorter"):
+        MilvusIndex(name, embedder, create=True)
+
+
 def test_repairing_does_not_bring_back_what_was_removed_meanwhile(index, embedder):
     index.put(ADA)
     version = index.database.records([ADA.id])[ADA.id].version
