@@ -195,7 +195,11 @@ def _check_folder(address: Address, *, make: bool) -> None:
         return
     if not make:
         raise no_index(address.name)
-    if folder.exists() and any(folder.iterdir()):
+    # Milvus Lite makes these before LOCK: a command that was killed then leaves them, and nothing in them.
+    if folder.exists() and any(
+        path.name not in ("collections", "databases") or not path.is_dir() or any(path.iterdir())
+        for path in folder.iterdir()
+    ):
         raise InputError(f"{address.name} is a folder of other things: name a new one for Milvus Lite.")
 
 

@@ -645,6 +645,14 @@ def test_files_and_folders_of_other_things_are_refused(tmp_path, embedder):
     assert sorted(tmp_path.glob("photos/**/*")) == [folder.parent, folder]
 
 
+def test_a_folder_whose_making_was_interrupted_is_made_again(name, tmp_path, embedder):
+    (tmp_path / "lite" / "collections").mkdir(parents=True)  # before the file LOCK
+    with pytest.raises(InputError, match="holds no index"):
+        MilvusIndex(name, embedder)
+    with contextlib.closing(MilvusIndex(name, embedder, create=True)) as index:
+        assert index.put(ADA)
+
+
 WRITER = """
 import os, signal, sys
 from index import Document
