@@ -332,10 +332,10 @@ class Worker:
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         """Files by their paths, to pickled `Made`, one by one."""
         for path in batch["path"]:
-            yield {"made": [pickle.dumps(self._tried(os.fsdecode(path)))]}
+            yield {"made": [pickle.dumps(self._tried(bytes(path)))]}
 
-    def _tried(self, path: str) -> Made:
-        known_as = os.fsencode(path)  # as text, it may be none that Ray can send
+    def _tried(self, known_as: bytes) -> Made:
+        path = os.fsdecode(known_as)  # as text, it may be none that Ray can send
         if not ray.get(self._attempts.begin.remote(known_as)):
             why = f"its workers died, {ATTEMPTS} of them: add it alone to see more"
             return Made(path, refusal=f"{path} was not added, as {why}.")

@@ -136,14 +136,6 @@ def test_a_text_stays_while_one_of_its_files_has_it(index, monkeypatch):
     assert index.check() == []
 
 
-def test_a_file_of_an_earlier_version_is_found_by_the_name_it_is_listed_by(index):
-    old = replace(ADA, source="/a/b/../acme.txt")
-    index.put(old)
-    index.put(BEN)
-    assert index.database.find(old.source) == ADA.id
-    assert index.database.find("/a/acme.txt") == BEN.id == index.database.find("/a/c/../acme.txt")
-
-
 def test_vectors_that_are_damaged_are_not_copied(index):
     index.put(ADA)
     index.database.rows.call("delete", PASSAGES, ids=[index.database.records([ADA.id])[ADA.id].version])

@@ -1,6 +1,8 @@
+import contextlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +14,7 @@ from index.shelf import Shelf
 from index.store import Index, MemoryIndex, Store
 
 ADA = Document.from_text("Acme is led by Ada Berg.", "acme.txt", "/a/acme.txt")
+BEN = Document.from_text("Acme is led by Ben Holm.", "acme.txt", "/a/acme.txt")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("{}/shelf", Shelf), ("milvus:{}/lite", MilvusIndex)])
@@ -33,6 +36,16 @@ def test_a_name_says_what_kind_of_index_it_is(name, kind, tmp_path, embedder):
     assert catalogue.delete([ADA.id]) == 1
     assert catalogue.size() == (0, 0)
     catalogue.close()
+
+
+@pytest.mark.parametrize("name", ["{}/shelf", "milvus:{}/lite"])
+def test_a_file_of_an_earlier_version_is_found_by_the_name_it_is_listed_by(name, tmp_path, embedder):
+    with contextlib.closing(open_index(name.format(tmp_path), embedder, create=True)) as store:
+        old = replace(ADA, source="/a/b/../acme.txt")
+        store.put(old)
+        store.put(BEN)
+        assert store.database.find(old.source) == ADA.id
+        assert store.database.find("/a/acme.txt") == BEN.id == store.database.find("/a/c/../acme.txt")
 
 
 def test_an_index_in_memory_is_no_store(embedder):

@@ -216,14 +216,6 @@ def test_a_text_stays_while_one_of_its_files_has_it(shelf):
     assert list(shelf.view().documents) == [BEN.id]
 
 
-def test_a_file_of_an_earlier_version_is_found_by_the_name_it_is_listed_by(shelf):
-    old = replace(ADA, source="/a/b/../acme.txt")
-    shelf.put(old)
-    shelf.put(BEN)
-    assert shelf.database.find(old.source) == ADA.id
-    assert shelf.database.find("/a/acme.txt") == BEN.id == shelf.database.find("/a/c/../acme.txt")
-
-
 def test_a_database_that_others_use_too_long_is_not_called_damaged(shelf, embedder):
     shelf.put(ADA)
     late = Shelf(shelf.folder, embedder, wait=0.1)
