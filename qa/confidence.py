@@ -23,7 +23,17 @@ CALIBRATION_FILE = "calibration.json"
 GAP_LIMIT = 10.0  # logits; a runner-up further away, or none, says no more
 MARGIN_LIMIT = 5.0  # logits, above which the margin says less, as trick questions have such margins, too
 RIDGE = 1.0
-FEATURES = ("margin", "capped_margin", "gap", "log_probability", "shared", "rank", "seen")
+FEATURES = (
+    "margin",
+    "capped_margin",
+    "gap",
+    "log_probability",
+    "shared",
+    "rank",
+    "seen",
+    "passages",
+    "margin_of_many",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,9 @@ def span_features(spans: Sequence[Span]) -> np.ndarray:
     scores = np.array([span.score for span in spans])
     peak = max(0.0, best.score)
     all_passages = peak + np.log(np.exp(-peak) + np.exp(scores - peak).sum())
+    # The best of many passages scores higher by chance than the best of few, and a text that is one passage
+    # is asked other questions than a long one: a margin says less about the former.
+    passages = np.log(len({span.rank for span in spans}))
     return np.array(
         [
             best.score,
@@ -119,6 +132,8 @@ def span_features(spans: Sequence[Span]) -> np.ndarray:
             best.score - all_passages,
             np.log1p(best.rank),
             np.log(best.seen),
+            passages,
+            passages * best.score,
         ]
     )
 

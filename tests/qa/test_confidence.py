@@ -27,6 +27,14 @@ def test_features_of_a_single_span():
     assert found["rank"] == pytest.approx(np.log(2))
     assert found["seen"] == 0
     assert found["capped_margin"] == 3.0
+    assert found["passages"] == found["margin_of_many"] == 0
+
+
+def test_the_margin_is_judged_by_how_many_passages_were_read():
+    spans = [Span(10 * rank, 10 * rank + 4, 2.0 - rank, -0.5, 1, "d", rank) for rank in (0, 0, 1, 3)]
+    found = features(*spans)
+    assert found["passages"] == pytest.approx(np.log(3))
+    assert found["margin_of_many"] == pytest.approx(2 * np.log(3))
 
 
 def test_the_margin_counts_less_above_its_limit():
@@ -51,7 +59,7 @@ def test_large_scores_do_not_overflow():
 def test_fit_recovers_the_model_that_made_the_data():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(20000, len(FEATURES)))
-    weights = np.array([1.5, -0.5, 0.0, 0.3, 0.0, 0.0, 0.0])
+    weights = np.array([1.5, -0.5, 0.0, 0.3, *[0.0] * (len(FEATURES) - 4)])
     right = (rng.random(20000) < 1 / (1 + np.exp(-(rows @ weights - 0.4)))).astype(float)
     fitted = Calibration.fit(rows, right, 1 - right, np.ones(20000))
     np.testing.assert_allclose(fitted.right, [*weights, -0.4], atol=0.1)
