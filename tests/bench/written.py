@@ -11,6 +11,9 @@ They were written for this project by a language model that read each paragraph,
   their paragraph does not answer them, most of them twice in different ways;
 - `pairs.jsonl.gz`: answerable questions as SQuAD has them, each with a twin of a word or two changed, which
   its paragraph does not answer;
+- `traps.jsonl.gz`: eight questions over each of 1,360 paragraphs, most of them in pairs of which one is
+  answered and the other not: a negation, who does what to whom, a word turned to its opposite, facts of two
+  sentences crossed, another property of the same thing, a quantity;
 - `shortened.jsonl.gz`: answerable questions of the sets cut before where, when or by whom ("What destroyed
   the crop in Baltimore?"), kept where the reader still finds the same answer in the paragraph;
 - `short.jsonl.gz`: questions of two to five words, as people begin a chat with, over the news, the documents
@@ -47,7 +50,7 @@ from qa.followup import Turn, understood
 from qa.gold import occurrences
 
 HERE = Path(__file__).parent
-SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz", "shortened.jsonl.gz")
+SETS = ("written.jsonl.gz", "edited.jsonl.gz", "pairs.jsonl.gz", "traps.jsonl.gz", "shortened.jsonl.gz")
 OVER_DOCUMENTS = ("short.jsonl.gz", "phrases.jsonl.gz")
 TURNS = "turns.jsonl.gz"
 OFF_TOPIC = "off_topic"
