@@ -21,9 +21,7 @@ from index.embedder import Embedder
 
 NEGATED = 0.5  # of the questions that no other rule comes before: one in six of SQuAD 2.0's unanswerable ones
 STEM = 4  # letters by which words of one kin are known: Vietnam and Vietnamese
-APART = (
-    0.5  # of the negations that can stand before a participle: "was it not opened", not "wasn't it opened"
-)
+APART = 0.5  # of the negations that can stand before a participle: "was it not opened"
 ALIKE = 8  # names most like the one they replace, from which one is drawn
 
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
