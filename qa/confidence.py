@@ -23,17 +23,7 @@ CALIBRATION_FILE = "calibration.json"
 GAP_LIMIT = 10.0  # logits; a runner-up further away, or none, says no more
 MARGIN_LIMIT = 5.0  # logits, above which the margin says less, as trick questions have such margins, too
 RIDGE = 1.0
-FEATURES = (
-    "margin",
-    "capped_margin",
-    "gap",
-    "log_probability",
-    "shared",
-    "rank",
-    "seen",
-    "passages",
-    "margin_of_many",
-)
+FEATURES = ("margin", "capped_margin", "gap", "log_probability", "shared", "rank", "seen", "margin_of_many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +110,7 @@ def span_features(spans: Sequence[Span]) -> np.ndarray:
     scores = np.array([span.score for span in spans])
     peak = max(0.0, best.score)
     all_passages = peak + np.log(np.exp(-peak) + np.exp(scores - peak).sum())
-    # The best of many passages scores higher by chance than the best of few, and a text that is one passage
-    # is asked other questions than a long one: a margin says less about the former.
+    # A margin says less about the only passage of a text: other questions are asked of it than of a long one.
     passages = np.log(len({span.rank for span in spans}))
     return np.array(
         [
@@ -132,7 +121,6 @@ def span_features(spans: Sequence[Span]) -> np.ndarray:
             best.score - all_passages,
             np.log1p(best.rank),
             np.log(best.seen),
-            passages,
             passages * best.score,
         ]
     )
